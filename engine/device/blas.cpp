@@ -1,0 +1,67 @@
+// The library calls under gemm.cpp.
+
+#include <Eigen/Core>
+
+#include "engine/device/gemm.h"
+
+#ifdef KAPPA_WITH_OPENBLAS
+#include <cblas.h>
+#endif
+
+namespace kappa {
+
+template <class W>
+void multiply_tile_eigen(const TileProduct<W>& p) {
+  using Matrix = Eigen::Matrix<W, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Input = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+  const Input a(p.a, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, Eigen::OuterStride<>(p.a_stride));
+  const Input b(p.b, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, Eigen::OuterStride<>(p.b_stride));
+  Eigen::Map<Matrix, 0, Eigen::OuterStride<>> c(p.c, p.m, p.n, Eigen::OuterStride<>(p.c_stride));
+  if (p.beta == 0)
+    c.setZero();
+  else if (p.beta != 1)
+    c *= p.beta;
+  const auto add = [&](const auto& left, const auto& right) { c.noalias() += p.alpha * left * right; };
+  if (p.transpose_a && p.transpose_b) return add(a.transpose(), b.transpose());
+  if (p.transpose_a) return add(a.transpose(), b);
+  if (p.transpose_b) return add(a, b.transpose());
+  add(a, b);
+}
+
+#ifdef KAPPA_WITH_OPENBLAS
+
+static bool one_thread = (openblas_set_num_threads(1), true);
+
+template <class W>
+void multiply_tile(const TileProduct<W>& p) {
+  static_cast<void>(one_thread);
+  const auto flag = [](bool transpose) { return transpose ? CblasTrans : CblasNoTrans; };
+  const auto call = [&](auto gemm) {
+    gemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), blasint(p.m), blasint(p.n), blasint(p.k), p.alpha, p.a,
+         blasint(p.a_stride), p.b, blasint(p.b_stride), p.beta, p.c, blasint(p.c_stride));
+  };
+  if constexpr (std::is_same_v<W, double>)
+    call(cblas_dgemm);
+  else
+    call(cblas_sgemm);
+}
+
+const char* blas_name() { return openblas_get_config(); }
+
+#else
+
+template <class W>
+void multiply_tile(const TileProduct<W>& p) {
+  multiply_tile_eigen(p);
+}
+
+const char* blas_name() { return "Eigen's own kernels"; }
+
+#endif
+
+template void multiply_tile(const TileProduct<double>&);
+template void multiply_tile(const TileProduct<float>&);
+template void multiply_tile_eigen(const TileProduct<double>&);
+template void multiply_tile_eigen(const TileProduct<float>&);
+
+}  // namespace kappa

@@ -1,0 +1,29 @@
+#pragma once
+// A queue is where kernels of one device run, in order. Kernels are overloaded on the queue's type, so a call site names the
+// operation and the compiler picks the device; a kernel that nobody wrote is a link error, not a run-time surprise.
+
+#include <cstdint>
+
+namespace kappa {
+
+enum class Device : uint8_t { cpu, cuda, emulated };
+
+constexpr const char* name_of(Device device) {
+  return device == Device::cpu ? "cpu" : device == Device::cuda ? "cuda" : "emulated";
+}
+
+struct CpuQueue {};       // runs at once, on the threads of thread_pool.h
+struct EmulatedQueue {};  // runs CUDA kernels on the host's model of the grid
+struct CudaQueue {
+  void* stream = nullptr;
+};
+
+/// The queue that a .cu file's kernels run on: it is compiled once by nvcc and once by the host's compiler, and both may be in
+/// one program.
+#ifdef __CUDACC__
+using GridQueue = CudaQueue;
+#else
+using GridQueue = EmulatedQueue;
+#endif
+
+}  // namespace kappa
