@@ -1,0 +1,45 @@
+#pragma once
+
+#include "engine/core/grad_out.h"
+#include "engine/device/queue.h"
+
+namespace kappa {
+
+constexpr double rms_epsilon = 1e-12;  // under the root, spec: training §12.5
+
+template <class W>
+void mean_square_forward(CpuQueue, int64_t n, const W* x, W* y);
+template <class W>
+void mean_square_backward(CpuQueue, int64_t n, const W* x, const W* dy, GradOut<W> dx);
+
+template <class W>
+struct RmsFloor {
+  int64_t n;
+  const W* x;            // [n]
+  const W* target;       // [1]
+  const int32_t* ready;  // [1]
+  W fraction;
+};
+template <class W>
+void rms_floor_forward(CpuQueue, const RmsFloor<W>&, W* y);
+template <class W>
+void rms_floor_backward(CpuQueue, const RmsFloor<W>&, const W* dy, GradOut<W> dx);
+
+template <class W>
+void masked_mean_forward(CpuQueue, int64_t n, const W* values, const int32_t* targets, W* y);
+template <class W>
+void masked_mean_backward(CpuQueue, int64_t n, const int32_t* targets, const W* dy, GradOut<W> dvalues);
+
+/// x[r·row_stride + u·unit_stride] stands at [r, u] of [rows, units].
+template <class W>
+struct Expansion {
+  int64_t rows, units, row_stride, unit_stride;
+  W factor;
+  int64_t size() const { return (rows - 1) * row_stride + (units - 1) * unit_stride + 1; }  // elements of x
+};
+template <class W>
+void expand_forward(CpuQueue, const Expansion<W>&, const W* x, W* y);
+template <class W>
+void expand_backward(CpuQueue, const Expansion<W>&, const W* dy, GradOut<W> dx);
+
+}  // namespace kappa

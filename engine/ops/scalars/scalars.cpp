@@ -1,0 +1,108 @@
+#include "engine/ops/scalars/scalars.h"
+
+#include <cmath>
+
+#include "engine/autograd/tape.h"
+#include "engine/ops/scalars/kernels.h"
+#include "engine/tensor/dispatch.h"
+
+namespace kappa {
+
+/// dispatch, for ops that are wide throughout.
+template <class Body>
+static void dispatch_wide(std::string_view op, const Tensor& x, Body body) {
+  require(x.dtype() == wide(x.dtype()), "{}: expected a wide tensor, found {}", op, name_of(x.dtype()));
+  dispatch(op, x.dtype(), x.device(), [&]<class T>(T, auto queue) { body(Wide<T>{}, queue); });
+}
+
+Tensor mean_square(const Tensor& x) {
+  const Tensor y = Tape::output({x}, {1}, x.dtype(), x.device());
+  dispatch_wide("mean_square", x,
+                [&]<class W>(W, auto queue) { mean_square_forward(queue, x.size(), x.data<W>(), y.data<W>()); });
+  Tape::record("mean_square", {y}, [x, dy = y.gradient()] {
+    dispatch_wide("mean_square", x, [&]<class W>(W, auto queue) {
+      mean_square_backward(queue, x.size(), x.data<W>(), read<W>(dy), contribute<W>(x));
+    });
+  });
+  return y;
+}
+
+double root_mean_square(const Tensor& x) {
+  double square = 0;
+  dispatch_wide("root_mean_square", x, [&]<class W>(W, auto queue) {
+    W y = 0;
+    mean_square_forward(queue, x.size(), x.data<W>(), &y);
+    square = y;
+  });
+  return std::sqrt(square + rms_epsilon);
+}
+
+Tensor rms_floor(const RmsFloorInputs& in) {
+  expect("rms_floor", "target", in.target, {1}, in.x.dtype(), in.x.device());
+  expect("rms_floor", "ready", in.ready, {1}, DType::i32, in.x.device());
+  const auto values = [in]<class W>(W) {
+    return RmsFloor<W>{in.x.size(), in.x.data<W>(), in.target.data<W>(), in.ready.data<int32_t>(), W(in.fraction)};
+  };
+  const Tensor y = Tape::output({in.x}, {1}, in.x.dtype(), in.x.device());
+  dispatch_wide("rms_floor", in.x, [&]<class W>(W w, auto queue) { rms_floor_forward(queue, values(w), y.data<W>()); });
+  Tape::record("rms_floor", {y}, [values, x = in.x, dy = y.gradient()] {
+    dispatch_wide("rms_floor", x,
+                  [&]<class W>(W w, auto queue) { rms_floor_backward(queue, values(w), read<W>(dy), contribute<W>(x)); });
+  });
+  return y;
+}
+
+Tensor weighted_sum(std::span<const Tensor> terms, const Tensor& weights) {
+  expect("weighted_sum", "weights", weights, {int64_t(terms.size())}, weights.dtype(), weights.device());
+  const Tensor y = Tape::output(terms, {1}, weights.dtype(), weights.device());
+  dispatch_wide("weighted_sum", weights, [&]<class W>(W, CpuQueue) {
+    W sum = 0;
+    for (size_t i = 0; i < terms.size(); ++i) {
+      expect("weighted_sum", "term", terms[i], {1}, weights.dtype(), weights.device());
+      sum += weights.data<W>()[i] * *terms[i].data<W>();
+    }
+    *y.data<W>() = sum;
+  });
+
+  std::vector<GradientRef> gradients;
+  for (const Tensor& term : terms) gradients.push_back(term.gradient());
+  Tape::record("weighted_sum", {y}, [gradients, weights, dy = y.gradient()] {
+    dispatch_wide("weighted_sum", weights, [&]<class W>(W, CpuQueue) {
+      for (size_t i = 0; i < gradients.size(); ++i)
+        if (const auto place = contribute<W>(gradients[i])) place.put(0, weights.data<W>()[i] * *read<W>(dy));
+    });
+  });
+  return y;
+}
+
+Tensor masked_mean(const Tensor& values, const Tensor& targets) {
+  expect("masked_mean", "targets", targets, values.shape(), DType::i32, values.device());
+  const Tensor y = Tape::output({values}, {1}, values.dtype(), values.device());
+  dispatch_wide("masked_mean", values, [&]<class W>(W, auto queue) {
+    masked_mean_forward(queue, values.size(), values.data<W>(), targets.data<int32_t>(), y.data<W>());
+  });
+  Tape::record("masked_mean", {y}, [targets, y, dvalues = values.gradient(), dy = y.gradient()] {
+    dispatch_wide("masked_mean", y, [&]<class W>(W, auto queue) {
+      masked_mean_backward(queue, targets.size(), targets.data<int32_t>(), read<W>(dy), contribute<W>(dvalues));
+    });
+  });
+  return y;
+}
+
+Tensor expand(const Tensor& x, int64_t rows, int64_t units, double factor) {
+  const bool full = x.size() == rows * units, by_row = x.size() == rows;
+  require(full || by_row || x.size() == 1, "expand: {} elements cannot be spread over [{}, {}]", x.size(), rows, units);
+  if (full && factor == 1) return x.reshape({rows, units});
+  const auto expansion = [=]<class W>(W) {
+    return Expansion<W>{rows, units, full ? units : by_row ? 1 : 0, full ? 1 : 0, W(factor)};
+  };
+  const Tensor y = Tape::output({x}, {rows, units}, x.dtype(), x.device());
+  dispatch_wide("expand", x, [&]<class W>(W w, auto queue) { expand_forward(queue, expansion(w), x.data<W>(), y.data<W>()); });
+  Tape::record("expand", {y}, [expansion, y, dx = x.gradient(), dy = y.gradient()] {
+    dispatch_wide("expand", y,
+                  [&]<class W>(W w, auto queue) { expand_backward(queue, expansion(w), read<W>(dy), contribute<W>(dx)); });
+  });
+  return y;
+}
+
+}  // namespace kappa
