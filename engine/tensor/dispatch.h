@@ -25,6 +25,13 @@ void dispatch(std::string_view op, DType dtype, Device device, Body&& body) {
   throw InputError(fmt::format("{}: expected floating-point values, found int32", op));
 }
 
+/// The same for a tensor that is wide whatever the model computes in: `body(W{}, queue)` with W double or float.
+template <class Body>
+void dispatch_wide(std::string_view op, const Tensor& x, Body&& body) {
+  require(x.dtype() == wide(x.dtype()), "{}: expected a wide tensor, found {}", op, name_of(x.dtype()));
+  dispatch(op, x.dtype(), x.device(), [&]<class T>(T, auto queue) { body(Wide<T>{}, queue); });
+}
+
 /// The shape, type and device that an argument must have; names op and argument where it has another.
 inline void expect(std::string_view op, std::string_view argument, const Tensor& x, Shape shape, DType dtype, Device device) {
   require(x.shape() == shape, "{}: {} must be {}, found {}", op, argument, shape, x.shape());

@@ -13,8 +13,6 @@ constexpr auto parameter_kind = Kind::parameter;
 constexpr auto wide_kind = Kind::wide_activation;
 constexpr auto fixed = Kind::wide_constant;
 
-Tensors floor_of(const Tensors& x) { return {rms_floor({.x = x[0], .target = x[1], .ready = x[2], .fraction = 0.9})}; }
-
 OpCase expand_case(const char* what, Shape shape, double factor) {
   return {.op = "expand", .what = what, .inputs = {{parameter_kind, shape}}, .call = [factor](const Tensors& x) {
             return Tensors{expand(x[0], 3, 5, factor)};
@@ -26,18 +24,6 @@ const Case cases[] = {
           .what = "over a block",
           .inputs = {{parameter_kind, {2, 5001}}},
           .call = [](const Tensors& x) { return Tensors{mean_square(x[0])}; }}},
-    Case{{.op = "rms_floor",
-          .what = "below the floor",
-          .inputs = {{parameter_kind, {7}}, {fixed, {1}, 0, 0, {5}}, integers({1}, {1})},
-          .call = floor_of}},
-    Case{{.op = "rms_floor",
-          .what = "above the floor",
-          .inputs = {{parameter_kind, {7}}, {fixed, {1}, 0, 0, {0.25}}, integers({1}, {1})},
-          .call = floor_of}},
-    Case{{.op = "rms_floor",
-          .what = "not ready",
-          .inputs = {{parameter_kind, {7}}, {fixed, {1}, 0, 0, {5}}, integers({1}, {0})},
-          .call = floor_of}},
     Case{{.op = "weighted_sum",
           .what = "three terms",
           .inputs = {{wide_kind, {1}}, {wide_kind, {1}}, {wide_kind, {1}}, {fixed, {3}}},
@@ -66,15 +52,6 @@ double value(const Tensor& t) { return to_doubles(t)[0]; }
 
 TEST_CASE("scalars: known values") {
   REQUIRE(value(mean_square(of({1, 2, 3, 4}))) == 7.5);
-  REQUIRE(root_mean_square(of({0.5, -0.5})) == Approx(std::sqrt(0.25 + 1e-12)).epsilon(1e-15));
-  // The spec's vector 80: target 2, floor 0.8, all values 0.5 → (1.6 − 0.5)²; 81: all ones → 0.36; not ready → 0.
-  const auto floor = [](double x, double target, int ready) {
-    return value(rms_floor({.x = of({x, x}), .target = of({target}), .ready = of({double(ready)}, DType::i32), .fraction = 0.8}));
-  };
-  REQUIRE(floor(0.5, 2, 1) == Approx(1.21).epsilon(1e-10));
-  REQUIRE(floor(1, 2, 1) == Approx(0.36).epsilon(1e-10));
-  REQUIRE(floor(2, 2, 1) == 0);
-  REQUIRE(floor(1, 2, 0) == 0);
   const Tensors terms{of({1}), of({10})};
   REQUIRE(value(weighted_sum(terms, of({3, 0.5}))) == 8);
   REQUIRE(value(masked_mean(of({1, 100, 3}), of({0, -1, 5}, DType::i32))) == 2);

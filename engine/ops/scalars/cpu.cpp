@@ -1,21 +1,10 @@
 #include <algorithm>
-#include <cmath>
 
 #include "engine/device/block_sum.h"
 #include "engine/ops/scalars/kernels.h"
 
 namespace kappa {
 namespace {
-
-template <class W>
-double mean_of_squares(int64_t n, const W* x) {
-  const double sum = block_sum(n, [&](Range r) {
-    double part = 0;
-    for (int64_t i = r.begin; i < r.end; ++i) part += double(x[i]) * double(x[i]);
-    return part;
-  });
-  return sum / double(n);
-}
 
 /// dx gets factor·x.
 template <class W>
@@ -26,14 +15,6 @@ void put_scaled(int64_t n, const W* x, W factor, GradOut<W> dx) {
   });
 }
 
-/// What is missing below the floor, and r.
-template <class W>
-std::pair<W, W> below_floor(const RmsFloor<W>& v) {
-  if (!*v.ready) return {W(0), W(1)};
-  const W r = W(std::sqrt(mean_of_squares(v.n, v.x) + rms_epsilon));
-  return {std::max(W(0), v.fraction * *v.target - r), r};
-}
-
 int64_t counted(int64_t n, const int32_t* targets) {
   return std::count_if(targets, targets + n, [](int32_t t) { return t >= 0; });
 }
@@ -41,23 +22,22 @@ int64_t counted(int64_t n, const int32_t* targets) {
 }  // namespace
 
 template <class W>
-void mean_square_forward(CpuQueue, int64_t n, const W* x, W* y) {
-  *y = W(mean_of_squares(n, x));
+double mean_of_squares(CpuQueue, int64_t n, const W* x) {
+  const double sum = block_sum(n, [&](Range r) {
+    double part = 0;
+    for (int64_t i = r.begin; i < r.end; ++i) part += double(x[i]) * double(x[i]);
+    return part;
+  });
+  return sum / double(n);
+}
+
+template <class W>
+void mean_square_forward(CpuQueue queue, int64_t n, const W* x, W* y) {
+  *y = W(mean_of_squares(queue, n, x));
 }
 template <class W>
 void mean_square_backward(CpuQueue, int64_t n, const W* x, const W* dy, GradOut<W> dx) {
   put_scaled(n, x, 2 * *dy / W(n), dx);
-}
-
-template <class W>
-void rms_floor_forward(CpuQueue, const RmsFloor<W>& v, W* y) {
-  const W missing = below_floor(v).first;
-  *y = missing * missing;
-}
-template <class W>
-void rms_floor_backward(CpuQueue, const RmsFloor<W>& v, const W* dy, GradOut<W> dx) {
-  const auto [missing, r] = below_floor(v);
-  put_scaled(v.n, v.x, -2 * missing / (W(v.n) * r) * *dy, dx);
 }
 
 template <class W>
@@ -102,10 +82,9 @@ void expand_backward(CpuQueue, const Expansion<W>& e, const W* dy, GradOut<W> dx
 }
 
 #define KAPPA_INSTANTIATE(W)                                                                   \
+  template double mean_of_squares(CpuQueue, int64_t, const W*);                                \
   template void mean_square_forward(CpuQueue, int64_t, const W*, W*);                          \
   template void mean_square_backward(CpuQueue, int64_t, const W*, const W*, GradOut<W>);       \
-  template void rms_floor_forward(CpuQueue, const RmsFloor<W>&, W*);                           \
-  template void rms_floor_backward(CpuQueue, const RmsFloor<W>&, const W*, GradOut<W>);        \
   template void masked_mean_forward(CpuQueue, int64_t, const W*, const int32_t*, W*);          \
   template void masked_mean_backward(CpuQueue, int64_t, const int32_t*, const W*, GradOut<W>); \
   template void expand_forward(CpuQueue, const Expansion<W>&, const W*, W*);                   \

@@ -5,25 +5,14 @@
 
 namespace kappa {
 
-constexpr double rms_epsilon = 1e-12;  // under the root, spec: training §12.5
+/// mean x² in float64, in a fixed order.
+template <class W>
+double mean_of_squares(CpuQueue, int64_t n, const W* x);
 
 template <class W>
 void mean_square_forward(CpuQueue, int64_t n, const W* x, W* y);
 template <class W>
 void mean_square_backward(CpuQueue, int64_t n, const W* x, const W* dy, GradOut<W> dx);
-
-template <class W>
-struct RmsFloor {
-  int64_t n;
-  const W* x;            // [n]
-  const W* target;       // [1]
-  const int32_t* ready;  // [1]
-  W fraction;
-};
-template <class W>
-void rms_floor_forward(CpuQueue, const RmsFloor<W>&, W* y);
-template <class W>
-void rms_floor_backward(CpuQueue, const RmsFloor<W>&, const W* dy, GradOut<W> dx);
 
 template <class W>
 void masked_mean_forward(CpuQueue, int64_t n, const W* values, const int32_t* targets, W* y);

@@ -1,19 +1,10 @@
 #include "engine/ops/scalars/scalars.h"
 
-#include <cmath>
-
 #include "engine/autograd/tape.h"
 #include "engine/ops/scalars/kernels.h"
 #include "engine/tensor/dispatch.h"
 
 namespace kappa {
-
-/// dispatch, for ops that are wide throughout.
-template <class Body>
-static void dispatch_wide(std::string_view op, const Tensor& x, Body body) {
-  require(x.dtype() == wide(x.dtype()), "{}: expected a wide tensor, found {}", op, name_of(x.dtype()));
-  dispatch(op, x.dtype(), x.device(), [&]<class T>(T, auto queue) { body(Wide<T>{}, queue); });
-}
 
 Tensor mean_square(const Tensor& x) {
   const Tensor y = Tape::output({x}, {1}, x.dtype(), x.device());
@@ -23,31 +14,6 @@ Tensor mean_square(const Tensor& x) {
     dispatch_wide("mean_square", x, [&]<class W>(W, auto queue) {
       mean_square_backward(queue, x.size(), x.data<W>(), read<W>(dy), contribute<W>(x));
     });
-  });
-  return y;
-}
-
-double root_mean_square(const Tensor& x) {
-  double square = 0;
-  dispatch_wide("root_mean_square", x, [&]<class W>(W, auto queue) {
-    W y = 0;
-    mean_square_forward(queue, x.size(), x.data<W>(), &y);
-    square = y;
-  });
-  return std::sqrt(square + rms_epsilon);
-}
-
-Tensor rms_floor(const RmsFloorInputs& in) {
-  expect("rms_floor", "target", in.target, {1}, in.x.dtype(), in.x.device());
-  expect("rms_floor", "ready", in.ready, {1}, DType::i32, in.x.device());
-  const auto values = [in]<class W>(W) {
-    return RmsFloor<W>{in.x.size(), in.x.data<W>(), in.target.data<W>(), in.ready.data<int32_t>(), W(in.fraction)};
-  };
-  const Tensor y = Tape::output({in.x}, {1}, in.x.dtype(), in.x.device());
-  dispatch_wide("rms_floor", in.x, [&]<class W>(W w, auto queue) { rms_floor_forward(queue, values(w), y.data<W>()); });
-  Tape::record("rms_floor", {y}, [values, x = in.x, dy = y.gradient()] {
-    dispatch_wide("rms_floor", x,
-                  [&]<class W>(W w, auto queue) { rms_floor_backward(queue, values(w), read<W>(dy), contribute<W>(x)); });
   });
   return y;
 }

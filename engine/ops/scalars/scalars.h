@@ -10,19 +10,6 @@ namespace kappa {
 /// mean x²                     dx = 2x/n·dy          (spec: training §12.5, the κ L2 term)
 Tensor mean_square(const Tensor& x);
 
-/// √(mean x² + 1e-12) of a tensor that nobody learns from, as a host number: what an EMA-RMS keeper follows.
-double root_mean_square(const Tensor& x);
-
-struct RmsFloorInputs {
-  Tensor x;         // wide
-  Tensor target;    // [1] wide: the keeper's
-  Tensor ready;     // [1] int32: the term is 0 until the keeper has a target
-  double fraction;  // of the target, below which it costs
-};
-/// max(0, fraction·target − r)² with r = √(mean x² + 1e-12), if ready; else 0.    dx = −2·max(0, …)·x/(n·r)·dy   (spec: training
-/// §12.5)
-Tensor rms_floor(const RmsFloorInputs& in);
-
 /// Σ_i weights_i·terms_i: terms [1] each, weights [n] on the device, so that a captured step sees them change.   dterm_i =
 /// weights_i·dy
 Tensor weighted_sum(std::span<const Tensor> terms, const Tensor& weights);
