@@ -1,1 +1,30 @@
-int main() { return 0; }
+// kappa: one line a command. Each command lives beside what it runs.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "engine/core/error.h"
+#include "train/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"kappa: trains, evaluates and runs confidence-adaptive SwiGLU mixtures of experts"};
+  app.set_version_flag("--version", kappa::version());
+  app.require_subcommand(1);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) { return std::string("kappa: ") + error.what() + "\n"; });
+  kappa::add_train_command(app);
+  kappa::add_audit_command(app);
+
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const kappa::InputError& error) {
+    std::fprintf(stderr, "kappa: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "kappa: %s\n", error.what());
+    return 1;
+  }
+}

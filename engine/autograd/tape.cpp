@@ -62,8 +62,8 @@ Tensors recompute(std::function<Tensors(const Tensors&)> fn, const Tensors& inpu
   }
   std::vector<GradientRef> gradients;
   for (Tensor& y : outputs) {
-    y = y.detach();
-    gradients.push_back(y.track().gradient());
+    if (y) y = y.detach(), y.track();
+    gradients.push_back(y.gradient());
   }
   Tape::record("recompute", outputs, [fn = std::move(fn), inputs, gradients] {
     Tape inner;

@@ -28,6 +28,7 @@ struct ParameterSpec {
   Init init = {};
   Role role = Role::matrix;
   bool in_moe_block = false;  // matrices of dense and of MoE blocks are never in one optimizer group
+  bool gets_gradient = true;  // false: no op reads it, and the optimizer leaves it alone
 };
 
 /// A learned tensor. `master` is what the optimizer updates, in float32 (float64 in a float64 model); `value` is what ops read.
@@ -43,11 +44,13 @@ struct Parameter {
   }
 };
 
-/// State that is saved but not learned. `boolean` values are int32 0 or 1.
+/// State that is not learned. `boolean` values are int32 0 or 1.
 struct BufferSpec {
   std::string name;
   Shape shape;
   bool boolean = false;
+  bool scalar = false;  // written without axes
+  bool saved = true;    // false: a step's circumstance, like U, which checkpoints need not hold
 };
 struct Buffer {
   BufferSpec spec;

@@ -21,6 +21,13 @@ Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   return t;
 }
 
+Tensor Tensor::integers(std::span<const int32_t> values, Shape shape) {
+  require(int64_t(values.size()) == shape.size(), "{} integers do not make a tensor {}", values.size(), shape);
+  const Tensor t = empty(shape, DType::i32);
+  std::ranges::copy(values, t.data<int32_t>());
+  return t;
+}
+
 Tensor Tensor::over(Memory memory, Shape shape, DType dtype, Device device, GradientRef gradient) {
   Tensor t(shape, dtype, device);
   t.memory_ = std::move(memory);

@@ -2,6 +2,7 @@
 // A tensor is a shape and a type over shared, contiguous memory on one device, and perhaps a gradient.
 
 #include <memory>
+#include <vector>
 
 #include "engine/core/element.h"
 #include "engine/device/queue.h"
@@ -30,6 +31,8 @@ class Tensor {
   static Tensor empty(Shape shape, DType dtype, Device device = Device::cpu);
   /// The same, of zeros.
   static Tensor zeros(Shape shape, DType dtype, Device device = Device::cpu);
+  /// An int32 tensor of these values.
+  static Tensor integers(std::span<const int32_t> values, Shape shape);
   /// A value in memory that somebody else made (a persistent slab, usually), with a gradient or without.
   static Tensor over(Memory memory, Shape shape, DType dtype, Device device = Device::cpu, GradientRef gradient = nullptr);
 
@@ -74,5 +77,7 @@ class Tensor {
   Memory memory_;
   GradientRef gradient_;
 };
+
+using Tensors = std::vector<Tensor>;
 
 }  // namespace kappa

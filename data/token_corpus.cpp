@@ -1,0 +1,19 @@
+#include "data/token_corpus.h"
+
+#include "engine/core/error.h"
+
+namespace kappa {
+
+TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name) {
+  TokenCorpus corpus;
+  for (auto texts = read_batch(reader); !texts.empty(); texts = read_batch(reader))
+    for (const auto& ids : tokenizer.encode_batch(texts)) {
+      corpus.tokens.push_back(tokenizer.bos_id());
+      corpus.tokens.insert(corpus.tokens.end(), ids.begin(), ids.end());
+      corpus.begins.push_back(int64_t(corpus.tokens.size()));
+    }
+  require(corpus.documents() > 0, "{}: expected documents, found none", name);
+  return corpus;
+}
+
+}  // namespace kappa

@@ -1,0 +1,28 @@
+#pragma once
+// Tokenised documents in memory.
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "data/documents.h"
+#include "data/tokenizer.h"
+
+namespace kappa {
+
+/// Every document is the BOS and then its ids (spec/evaluation.md §4.3).
+struct TokenCorpus {
+  std::vector<int32_t> tokens;     // of all documents, one after the other
+  std::vector<int64_t> begins{0};  // [documents + 1] where each begins; the last is tokens.size()
+
+  int64_t documents() const { return int64_t(begins.size()) - 1; }
+  std::span<const int32_t> document(int64_t i) const {
+    const int64_t begin = begins[size_t(i)], end = begins[size_t(i) + 1];
+    return std::span(tokens).subspan(size_t(begin), size_t(end - begin));
+  }
+};
+
+/// All documents that are left in `reader`, by all threads. Throws InputError that begins with `name` if there are none.
+TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name);
+
+}  // namespace kappa

@@ -1,0 +1,57 @@
+#include "data/utf8.h"
+
+namespace kappa {
+namespace {
+
+/// What may follow a lead byte: how many bytes, and the range of the first of them; the others are 80..BF.
+struct Continuation {
+  int count;
+  uint8_t low, high;
+};
+
+Continuation continuation_of(uint8_t lead) {
+  if (lead >= 0xC2 && lead <= 0xDF) return {1, 0x80, 0xBF};
+  if (lead == 0xE0) return {2, 0xA0, 0xBF};  // no longer form than needed
+  if (lead == 0xED) return {2, 0x80, 0x9F};  // no surrogates
+  if (lead >= 0xE1 && lead <= 0xEF) return {2, 0x80, 0xBF};
+  if (lead == 0xF0) return {3, 0x90, 0xBF};
+  if (lead >= 0xF1 && lead <= 0xF3) return {3, 0x80, 0xBF};
+  if (lead == 0xF4) return {3, 0x80, 0x8F};  // nothing beyond U+10FFFF
+  return {0, 0, 0};
+}
+
+}  // namespace
+
+Utf8Char detail::multibyte_char(std::string_view text, size_t at) {
+  const auto lead = uint8_t(text[at]);
+  auto [count, low, high] = continuation_of(lead);
+  if (count == 0) return {replacement_character, 1, false};
+  char32_t code = lead & (0x3F >> count);
+  for (int k = 1; k <= count; ++k, low = 0x80, high = 0xBF) {
+    const uint8_t byte = at + size_t(k) < text.size() ? uint8_t(text[at + size_t(k)]) : 0;
+    if (byte < low || byte > high) return {replacement_character, k, false};
+    code = code << 6 | (byte & 0x3F);
+  }
+  return {code, count + 1, true};
+}
+
+RepairedText repair_utf8(std::string bytes) {
+  RepairedText repaired;
+  size_t copied = 0;  // bytes before it are in repaired.text
+  for (size_t at = 0; at < bytes.size();) {
+    const Utf8Char c = utf8_char(bytes, at);
+    if (!c.valid) {
+      repaired.text.append(bytes, copied, at - copied).append("\xEF\xBF\xBD");
+      copied = at + size_t(c.length);
+      ++repaired.replacements;
+    }
+    at += size_t(c.length);
+  }
+  if (repaired.replacements == 0)
+    repaired.text = std::move(bytes);
+  else
+    repaired.text.append(bytes, copied);
+  return repaired;
+}
+
+}  // namespace kappa

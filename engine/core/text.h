@@ -1,0 +1,12 @@
+#pragma once
+// Text of unknown origin, made fit for one line of an error message.
+
+#include <string>
+#include <string_view>
+
+namespace kappa {
+
+/// `text` with control characters replaced by '?', and cut after 80 bytes.
+std::string printable(std::string_view text);
+
+}  // namespace kappa

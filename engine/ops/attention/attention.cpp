@@ -1,0 +1,53 @@
+#include "engine/ops/attention/attention.h"
+
+#include "engine/autograd/tape.h"
+#include "engine/ops/attention/kernels.h"
+#include "engine/tensor/dispatch.h"
+
+namespace kappa {
+
+static constexpr const char* op = "attention";
+
+static AttentionExtents check(const AttentionInputs& in) {
+  const Shape &q = in.q.shape(), &k = in.k.shape();
+  const DType dtype = in.q.dtype();
+  const Device device = in.q.device();
+  require(q.rank() == 4 && q[3] >= 1, "{}: q must be [batch, queries, heads, head size], found {}", op, q);
+  require(k.rank() == 4, "{}: k must be [batch, keys, kv heads, head size], found {}", op, k);
+  expect(op, "k", in.k, {q[0], k[1], k[2], q[3]}, dtype, device);
+  expect(op, "v", in.v, k, dtype, device);
+  require(k[1] >= q[1], "{}: k must have a key for each of {} queries, found {}", op, q[1], k);
+  require(k[2] >= 1 && q[2] % k[2] == 0, "{}: {} query heads cannot share {} kv heads evenly", op, q[2], k[2]);
+  require(in.window >= 0, "{}: the window must not be negative, found {}", op, in.window);
+  return {.batch = q[0], .queries = q[1], .keys = k[1], .heads = q[2], .kv_heads = k[2], .head_size = q[3], .window = in.window};
+}
+
+template <class T>
+static AttentionValues<T> values_of(const AttentionExtents& n, const AttentionInputs& in) {
+  return {.n = n, .q = in.q.data<T>(), .k = in.k.data<T>(), .v = in.v.data<T>()};
+}
+
+Tensor attention(const AttentionInputs& in) {
+  const AttentionExtents n = check(in);
+  const DType dtype = in.q.dtype();
+  const Device device = in.q.device();
+  Tensor out = Tape::output({in.q, in.k, in.v}, in.q.shape(), dtype, device);
+  const Tensor lse = Tensor::empty({n.batch, n.heads, n.queries}, wide(dtype), device);
+  dispatch(op, dtype, device,
+           [&]<class T>(T, auto queue) { attention_forward(queue, values_of<T>(n, in), out.data<T>(), lse.data<Wide<T>>()); });
+
+  Tape::record(op, {out}, [n, in, dtype, device, out = out.detach(), lse, dout = out.gradient()] {
+    dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+      const AttentionGradients<T> gradients{.out = out.data<T>(),
+                                            .lse = lse.data<Wide<T>>(),
+                                            .dout = read<T>(dout),
+                                            .q = contribute<T>(in.q),
+                                            .k = contribute<T>(in.k),
+                                            .v = contribute<T>(in.v)};
+      attention_backward(queue, values_of<T>(n, in), gradients);
+    });
+  });
+  return out;
+}
+
+}  // namespace kappa

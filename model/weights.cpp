@@ -1,0 +1,95 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/tensor/dispatch.h"
+
+namespace kappa {
+namespace {
+
+/// A file may write a buffer of one element as a scalar.
+bool same_shape(const StoredTensor& entry, const Shape& shape) {
+  return std::ranges::equal(entry.shape, shape.extents()) || (entry.shape.empty() && shape.size() == 1);
+}
+
+template <class T>
+void copy(const SafetensorsFile& file, const StoredTensor& entry, const Tensor& to) {
+  if (!same_shape(entry, to.shape())) file.at(entry.name, to.shape().extents());  // throws, saying how
+  file.read(entry, std::span<T>(to.data<T>(), size_t(to.size())));
+}
+
+void read_boolean(const SafetensorsFile& file, const StoredTensor& entry, const Tensor& to) {
+  bool value = false;
+  require(entry.size() == 1 && to.size() == 1, "{}: {}: expected one boolean, found {}", file.path(), entry.name, entry.size());
+  file.read(entry, std::span<bool>(&value, 1));
+  *to.data<int32_t>() = value;
+}
+
+/// What a checkpoint may hold although this configuration has no use for it.
+bool is_unused_state(const std::string& name) { return name.find("_ema_rms_reg_keeper.") != std::string::npos; }
+
+}  // namespace
+
+void load_weights(ParameterStore& store, const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  std::set<std::string> known;
+  for (const Parameter& p : store.parameters()) {
+    known.insert(p.spec.name);
+    const StoredTensor& entry = file.at(p.spec.name, p.spec.shape.extents());
+    dispatch_wide("load_weights", p.master, [&]<class W>(W, CpuQueue) { copy<W>(file, entry, p.master); });
+  }
+  for (const Buffer& b : store.buffers()) {
+    if (!b.spec.saved) continue;
+    known.insert(b.spec.name);
+    const StoredTensor* entry = file.find(b.spec.name);
+    if (!entry) continue;
+    if (b.spec.boolean)
+      read_boolean(file, *entry, b.value);
+    else
+      dispatch_wide("load_weights", b.value, [&]<class W>(W, CpuQueue) { copy<W>(file, *entry, b.value); });
+  }
+  for (const StoredTensor& entry : file.tensors())
+    require(known.contains(entry.name) || is_unused_state(entry.name), "{}: {}: the configured model has no such tensor",
+            file.path(), entry.name);
+  store.refresh_values();
+}
+
+StoredTensor stored(std::string name, const Tensor& value) {
+  const auto type = [&] {
+    switch (value.dtype()) {
+      case DType::f64:
+        return StoredType::f64;
+      case DType::f32:
+        return StoredType::f32;
+      case DType::bf16:
+        return StoredType::bf16;
+      case DType::i32:
+        return StoredType::i32;
+    }
+    return StoredType::f32;
+  };
+  const auto extents = value.shape().extents();
+  return {std::move(name), type(), {extents.begin(), extents.end()}, {value.raw(), size_t(value.bytes())}};
+}
+
+void save_weights(const ParameterStore& store, const std::filesystem::path& path) {
+  std::vector<StoredTensor> tensors;
+  std::vector<uint8_t> booleans;
+  booleans.reserve(store.buffers().size());
+  for (const Parameter& p : store.parameters()) tensors.push_back(stored(p.spec.name, p.master));
+  for (const Buffer& b : store.buffers()) {
+    if (!b.spec.saved) continue;
+    StoredTensor entry = stored(b.spec.name, b.value);
+    if (b.spec.scalar) entry.shape.clear();
+    if (b.spec.boolean) {
+      booleans.push_back(uint8_t(*b.value.data<int32_t>() != 0));
+      entry.type = StoredType::boolean;
+      entry.bytes = std::as_bytes(std::span(&booleans.back(), 1));
+    }
+    tensors.push_back(std::move(entry));
+  }
+  write_safetensors(path, tensors);
+}
+
+}  // namespace kappa

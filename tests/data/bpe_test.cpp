@@ -1,0 +1,187 @@
+#include "data/bpe_trainer.h"
+
+#include <algorithm>
+#include <map>
+
+#include "data/tokenizer.h"
+#include "engine/core/error.h"
+#include "engine/device/thread_pool.h"
+#include "tests/data/support.h"
+
+using namespace kappa;
+using namespace kappa::test;
+
+namespace {
+
+/// spec/evaluation.md §3.4 taken at its word: strings, and a search through all tokens.
+std::vector<int32_t> merge_slowly(const std::vector<std::string>& tokens, const std::string& piece) {
+  const auto id_of = [&](const std::string& bytes) {
+    const auto found = std::find(tokens.begin(), tokens.end(), bytes);
+    return found == tokens.end() ? -1 : int32_t(found - tokens.begin());
+  };
+  if (const int32_t id = id_of(piece); id >= 0) return {id};
+  std::vector<std::string> parts;
+  for (char byte : piece) parts.emplace_back(1, byte);
+  for (;;) {
+    int32_t best = -1;
+    size_t where = 0;
+    for (size_t i = 0; i + 1 < parts.size(); ++i)
+      if (const int32_t id = id_of(parts[i] + parts[i + 1]); id >= 0 && (best < 0 || id < best)) best = id, where = i;
+    if (best < 0) break;
+    parts[where] += parts[where + 1];
+    parts.erase(parts.begin() + ptrdiff_t(where) + 1);
+  }
+  std::vector<int32_t> ids;
+  for (const auto& part : parts) ids.push_back(id_of(part));
+  return ids;
+}
+
+/// §3.5 taken at its word: every pair of every piece counted anew for every merge.
+std::vector<std::string> train_slowly(const std::vector<std::string>& texts, size_t size) {
+  std::vector<std::string> tokens;
+  for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, char(byte));
+  std::vector<std::vector<int32_t>> pieces;
+  for (const auto& text : texts)
+    for_each_piece(paper_pattern(), text, [&](std::string_view piece) {
+      auto& ids = pieces.emplace_back();
+      for (char byte : piece) ids.push_back(uint8_t(byte));
+    });
+  while (tokens.size() < size) {
+    std::map<std::pair<int32_t, int32_t>, int64_t> counts;
+    for (const auto& ids : pieces)
+      for (size_t i = 0; i + 1 < ids.size(); ++i) ++counts[{ids[i], ids[i + 1]}];
+    if (counts.empty()) break;
+    auto best = counts.begin();  // the first of the most frequent in ascending order
+    for (auto it = counts.begin(); it != counts.end(); ++it)
+      if (it->second > best->second) best = it;
+    const auto [left, right] = best->first;
+    for (auto& ids : pieces)
+      for (size_t i = 0; i + 1 < ids.size(); ++i)
+        if (ids[i] == left && ids[i + 1] == right) {
+          ids[i] = int32_t(tokens.size());
+          ids.erase(ids.begin() + ptrdiff_t(i) + 1);
+        }
+    tokens.push_back(tokens[size_t(left)] + tokens[size_t(right)]);
+  }
+  return tokens;
+}
+
+std::string random_text(std::mt19937_64& random, const std::string& alphabet, int64_t length) {
+  std::string text;
+  for (int64_t i = 0; i < length; ++i) text += alphabet[size_t(random_below(random, int64_t(alphabet.size())))];
+  return text;
+}
+
+constexpr int64_t specials = 9;
+
+}  // namespace
+
+TEST_CASE("bpe: the trainer makes the merges that counting anew would make") {
+  std::mt19937_64 random(13);
+  for (int round = 0; round < 150; ++round) {
+    const std::string alphabet = std::string("ab ").substr(0, size_t(1 + round % 3)) + (round % 5 == 0 ? "cde\n1" : "");
+    std::vector<std::string> texts;
+    for (int64_t n = 1 + random_below(random, 6); n > 0; --n)
+      texts.push_back(random_text(random, alphabet, random_below(random, 60)));
+    const size_t size = 256 + size_t(random_below(random, 40));
+    INFO("round " << round);
+    REQUIRE(train_bpe(texts, int64_t(size) + specials).tokens == train_slowly(texts, size));
+  }
+}
+
+TEST_CASE("bpe: of equally frequent pairs the numerically smallest is merged first") {
+  const Vocabulary v = train_bpe(std::vector<std::string>{"zy", "ba", "bc", "xw"}, 256 + 3 + specials);
+  CHECK(std::vector(v.tokens.begin() + 256, v.tokens.end()) == std::vector<std::string>{"ba", "bc", "xw"});
+}
+
+TEST_CASE("bpe: tokens and ids agree with other implementations") {
+  const auto expected = fixture("bpe.json");
+  const auto texts = expected["documents"].get<std::vector<std::string>>();
+  std::vector<std::string> tokens;
+  for (const auto& bytes : expected["tokens"]) {
+    std::string& token = tokens.emplace_back();
+    for (int byte : bytes) token += char(byte);
+  }
+  const Vocabulary v = train_bpe(texts, 256 + int64_t(tokens.size()) + specials);
+  REQUIRE(std::vector(v.tokens.begin() + 256, v.tokens.end()) == tokens);
+  const Tokenizer tokenizer(v);
+  for (const auto& example : expected["cases"]) {
+    INFO(example["text"]);
+    CHECK(tokenizer.encode(example["text"].get<std::string>()) == example["ids"].get<std::vector<int32_t>>());
+  }
+}
+
+TEST_CASE("bpe: the tokens do not depend on the number of threads or on the order of the texts") {
+  std::mt19937_64 random(17);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 50; ++i) texts.push_back(random_text(random, "abcde  '\n12", 300));
+  const auto before = threads();
+  set_threads(1);
+  const auto tokens = train_bpe(texts, 500).tokens;
+  for (int count : {2, 5}) {
+    set_threads(count);
+    CHECK(train_bpe(texts, 500).tokens == tokens);
+    std::reverse(texts.begin(), texts.end());
+  }
+  set_threads(before);
+}
+
+TEST_CASE("bpe: training stops when there is nothing left to merge, tells its progress, and refuses a vocabulary without bytes") {
+  int64_t calls = 0;
+  const Vocabulary v = train_bpe(std::vector<std::string>{"abc"}, 1000, [&](int64_t done, int64_t total) {
+    CHECK(done == ++calls);
+    CHECK(total == 1000 - 256 - specials);
+  });
+  CHECK(calls == 2);
+  CHECK(v.size() == 256 + 2 + specials);
+  CHECK(v.bos == "<|bos|>");
+  CHECK(train_bpe(std::vector<std::string>{}, 265).tokens.size() == 256);
+  REQUIRE_THROWS_AS(train_bpe(std::vector<std::string>{"abc"}, 264), InputError);
+}
+
+TEST_CASE("bpe: limits on the text count characters, and the document that exceeds the sum is the last") {
+  const TemporaryFolder folder;
+  const auto path =
+      folder.write("a.jsonl", "{\"text\":\"äöüß\"}\n{\"text\":\"xyz\"}\n{\"text\":\"abc\"}\n{\"text\":\"never\"}\n");
+  const auto counts = [&](TextLimits limits) {
+    std::map<std::string, int64_t> sorted;
+    const PieceCounts pieces = count_pieces(*open_documents(path), paper_pattern(), limits);
+    for (const auto& [piece, count] : pieces.counts()) sorted[piece] = count;
+    return sorted;
+  };
+  CHECK(counts({}) == std::map<std::string, int64_t>{{"äöüß", 1}, {"xyz", 1}, {"abc", 1}, {"never", 1}});
+  CHECK(counts({.document = 2}) == std::map<std::string, int64_t>{{"äö", 1}, {"xy", 1}, {"ab", 1}, {"ne", 1}});
+  CHECK(counts({.document = 2, .total = 4}) == std::map<std::string, int64_t>{{"äö", 1}, {"xy", 1}, {"ab", 1}});
+  CHECK(counts({.total = 3}) == std::map<std::string, int64_t>{{"äöüß", 1}});
+}
+
+TEST_CASE("bpe: pieces are merged as the rule says, short and long, with trained and with arbitrary tokens") {
+  std::mt19937_64 random(19);
+  for (int round = 0; round < 60; ++round) {
+    const std::string alphabet = std::string("abc").substr(0, size_t(1 + round % 3));
+    std::vector<std::string> tokens;
+    if (round % 2 == 0) {
+      tokens = train_bpe(std::vector<std::string>{random_text(random, alphabet, 200)}, 256 + 20 + specials).tokens;
+    } else {  // tokens that no sequence of merges needs to reach, in any order, single bytes anywhere
+      for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, char(byte));
+      for (int i = 0; i < 30; ++i)
+        if (auto token = random_text(random, alphabet, 2 + random_below(random, 4));
+            std::find(tokens.begin(), tokens.end(), token) == tokens.end())
+          tokens.push_back(token);
+      std::shuffle(tokens.begin(), tokens.end(), random);
+    }
+    const Tokenizer tokenizer(Vocabulary{.tokens = tokens, .specials = paper_specials(), .bos = "<|bos|>"});
+    for (int64_t length : {1, 2, 3, 10, 63, 64, 65, 66, 200, 301}) {
+      const std::string piece = random_text(random, alphabet, length);
+      INFO(piece);
+      REQUIRE(tokenizer.encode(piece) == merge_slowly(tokens, piece));
+    }
+  }
+}
+
+TEST_CASE("bpe: a piece of a million letters is encoded in no time") {
+  std::mt19937_64 random(23);
+  const std::string text = random_text(random, "ab", 1'000'000);
+  const Tokenizer tokenizer(train_bpe(std::vector<std::string>{text.substr(0, 5000)}, 400));
+  CHECK(tokenizer.decode_bytes(tokenizer.encode(text)) == text);
+}

@@ -1,0 +1,126 @@
+#include "data/documents.h"
+
+#include "tests/data/support.h"
+
+using namespace kappa;
+using namespace kappa::test;
+using Texts = std::vector<std::string>;
+
+namespace {
+
+Texts read_all(DocumentReader& reader) {
+  Texts texts;
+  for (std::string text; reader.next(text);) texts.push_back(text);
+  return texts;
+}
+
+Texts read_all(const std::filesystem::path& path) { return read_all(*open_documents(path)); }
+
+std::string complaint_about(const std::filesystem::path& path) {
+  return complaint([&] { read_all(path); });
+}
+
+}  // namespace
+
+TEST_CASE("documents: a line of JSON is a document") {
+  const TemporaryFolder folder;
+  const auto path = folder.write(
+      "a.jsonl",
+      "{\"text\": \"one\"}\n{\"id\": [1, {\"text\": 2}], \"text\": \"tw\\u00f6\\n\"}\r\n\n  \n{\"text\":\"\\ud83d\\ude00\"}");
+  CHECK(read_all(path) == Texts{"one", "twö\n", "😀"});
+}
+
+TEST_CASE("documents: what is wrong in a line is named with its file and line") {
+  const TemporaryFolder folder;
+  const auto said = [&](const std::string& line) {
+    const auto path = folder.write("a.jsonl", "{\"text\": \"good\"}\n\n" + line + "\n{\"text\": \"good\"}\n");
+    const std::string message = complaint_about(path), where = path.string() + ":3: ";
+    CHECK(message.starts_with(where));
+    CHECK_FALSE(contains(message, "\n"));
+    return message.substr(std::min(where.size(), message.size()));
+  };
+  CHECK(said("{\"text\": ").starts_with("not JSON: "));
+  CHECK(said("{\"text\": \"\xFF\"}").starts_with("not JSON: "));
+  CHECK(said("{\"text\": \"\\ud800\"}").starts_with("not JSON: "));
+  CHECK(said("[1]") == "expected a JSON object, found array");
+  CHECK(said("{}") == "the key text is missing");
+  CHECK(said("{\"text\": null}") == "text: expected a string, found null");
+  CHECK(said("{\"text\": \"\"}") == "text: expected text, found an empty string");
+  CHECK(said(std::string(200000, '[')).starts_with("not JSON: "));
+  CHECK(said("{\"text\": " + std::string(200000, '[') + std::string(200000, ']') + "}") ==
+        "text: expected a string, found array");
+}
+
+TEST_CASE("documents: any other file is one document of plain text, repaired where it is not UTF-8") {
+  const TemporaryFolder folder;
+  const auto reader = open_documents(folder.write("a.md", "line\nl\xFFine\n\xE2\x82"));
+  CHECK(read_all(*reader) == Texts{"line\nl\xEF\xBF\xBDine\n\xEF\xBF\xBD"});
+  CHECK(reader->replacements() == 2);
+  CHECK(contains(complaint_about(folder.write("b.txt", "")), "b.txt: expected text, found an empty file"));
+  CHECK(contains(complaint_about(folder.write("c.parquet", "PAR1")), "c.parquet: "));
+  CHECK(contains(complaint_about(folder / "none.txt"), "none.txt: there is no such file"));
+  CHECK(contains(complaint_about(folder / "none.jsonl"), "none.jsonl: there is no such file"));
+}
+
+TEST_CASE("documents: a folder is its text files in the order of their names") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "sub.txt");
+  folder.write("b.txt", "b\xFF");
+  folder.write("a.jsonl", "{\"text\": \"a1\"}\n{\"text\": \"a2\"}\n");
+  folder.write("c.txt", "c\xFF\xFF");
+  folder.write("a.txt", "a3");
+  folder.write("notes.md", "not read");
+  const auto reader = open_documents(folder / "");
+  CHECK(read_all(*reader) == Texts{"a1", "a2", "a3", "b\xEF\xBF\xBD", "c\xEF\xBF\xBD\xEF\xBF\xBD"});
+  CHECK(reader->replacements() == 3);
+  CHECK(contains(complaint_about(folder / "sub.txt"), "expected .jsonl or .txt files"));
+  folder.write("d.txt", "");
+  CHECK(contains(complaint_about(folder / ""), "d.txt: expected text"));
+}
+
+TEST_CASE("documents: a share holds out every n-th document, a file all of its own") {
+  const TemporaryFolder folder;
+  std::string lines;
+  for (int i = 1; i <= 10; ++i) lines += fmt::format("{{\"text\": \"{}\"}}\n", i);
+  const auto path = folder.write("a.jsonl", lines), held_out = folder.write("v.txt", "held out");
+  const auto split = [&](const std::string& value, Split which) {
+    return read_all(*open_split(path, Validation::parse(value), which));
+  };
+  CHECK(split("0.25", Split::validation) == Texts{"4", "8"});
+  CHECK(split("0.25", Split::train) == Texts{"1", "2", "3", "5", "6", "7", "9", "10"});
+  CHECK(split("0.3", Split::validation) == Texts{"3", "6", "9"});
+  CHECK(split("0.4", Split::validation).size() == 3);  // 1/0.4 = 2.5, away from zero
+  CHECK(split("1e-300", Split::validation).empty());
+  CHECK(split("1e-300", Split::train).size() == 10);
+  CHECK(split(held_out.string(), Split::validation) == Texts{"held out"});
+  CHECK(split(held_out.string(), Split::train).size() == 10);
+  CHECK(split("", Split::train).size() == 10);
+  CHECK(contains(complaint([&] { split("", Split::validation); }), "data.validation"));
+  for (const char* bad : {"0", "1", "1.5", "-0.1", "nan", "inf", "0.9", "none.txt", "0.1x"}) {
+    INFO(bad);
+    CHECK(contains(complaint([&] { Validation::parse(bad); }), "data.validation: "));
+  }
+}
+
+TEST_CASE("documents: a batch holds documents until they are long enough") {
+  const TemporaryFolder folder;
+  const auto reader =
+      open_documents(folder.write("a.jsonl", "{\"text\":\"12\"}\n{\"text\":\"34\"}\n{\"text\":\"567\"}\n{\"text\":\"8\"}\n"));
+  CHECK(read_batch(*reader, 3) == Texts{"12", "34"});
+  CHECK(read_batch(*reader, 3) == Texts{"567"});
+  CHECK(read_batch(*reader, 3) == Texts{"8"});
+  CHECK(read_batch(*reader, 3).empty());
+}
+
+TEST_CASE("documents: random bytes give documents or one line of complaint") {
+  const TemporaryFolder folder;
+  std::mt19937_64 random(47);
+  const std::string likely = "{}[]\":,\\ntextu0d8\n\n \xFF\xE2";
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes = round % 2 ? "{\"text\":\"" : "";
+    for (int64_t n = random_below(random, 40); n > 0; --n)
+      bytes += random_below(random, 4) ? likely[size_t(random_below(random, int64_t(likely.size())))] : char(random());
+    const std::string message = complaint_about(folder.write(round % 3 ? "a.jsonl" : "a.txt", bytes));
+    REQUIRE_FALSE(contains(message, "\n"));
+  }
+}

@@ -1,0 +1,87 @@
+#pragma once
+// What the tests of data share.
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+
+#include "engine/core/error.h"
+#include "tests/support/catch.h"
+
+namespace kappa::test {
+
+/// A folder of its own, gone with the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "kappa-test-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  /// Writes a file in it and returns its path.
+  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path_ / name, std::ios::binary) << bytes;
+    return path_ / name;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline nlohmann::json fixture(const std::string& name) {
+  return nlohmann::json::parse(read_text(std::filesystem::path(KAPPA_SOURCE_DIR) / "tests/data/fixtures" / name));
+}
+
+inline int64_t random_below(std::mt19937_64& random, int64_t n) { return int64_t(random() % uint64_t(n)); }
+
+/// Code points as UTF-8, written down from the definition.
+inline std::string utf8(char32_t c) {
+  const auto tail = [&](int shift) { return char(0x80 | (c >> shift & 0x3F)); };
+  if (c < 0x80) return {char(c)};
+  if (c < 0x800) return {char(0xC0 | c >> 6), tail(0)};
+  if (c < 0x10000) return {char(0xE0 | c >> 12), tail(6), tail(0)};
+  return {char(0xF0 | c >> 18), tail(12), tail(6), tail(0)};
+}
+
+inline std::string utf8(const std::u32string& text) {
+  std::string bytes;
+  for (char32_t c : text) bytes += utf8(c);
+  return bytes;
+}
+
+/// What is said against it when `action` is refused; "" if it is not.
+template <class Action>
+std::string complaint(Action&& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Says that a test cannot run here. Under ctest, where a test is a process of its own, it counts as skipped.
+inline void skip(const std::string& reason) {
+  WARN("skipped: " << reason);
+  if (std::getenv("CTEST_INTERACTIVE_DEBUG_MODE") != nullptr) std::exit(4);
+}
+
+}  // namespace kappa::test

@@ -1,0 +1,112 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/file.h"
+#include "engine/tensor/dispatch.h"
+#include "model/weights.h"
+
+namespace kappa {
+namespace {
+
+namespace fs = std::filesystem;
+
+nlohmann::json to_json(const RunState& s) {
+  nlohmann::json waiting = nlohmann::json::array();
+  for (const auto& w : s.loader.packer.waiting) waiting.push_back({w.segment, w.used});
+  return {{"step", s.step},
+          {"smooth_loss", s.smooth_loss},
+          {"seconds", s.seconds},
+          {"bits_per_byte", s.bits_per_byte},
+          {"loader", {{"stream", s.loader.stream}, {"slices", s.loader.packer.slices}, {"waiting", waiting}}}};
+}
+
+RunState read_state(const fs::path& path) {
+  try {
+    const auto json = nlohmann::json::parse(read_file(path));
+    RunState s;
+    json.at("step").get_to(s.step);
+    json.at("smooth_loss").get_to(s.smooth_loss);
+    json.at("seconds").get_to(s.seconds);
+    json.at("bits_per_byte").get_to(s.bits_per_byte);
+    json.at("loader").at("stream").get_to(s.loader.stream);
+    json.at("loader").at("slices").get_to(s.loader.packer.slices);
+    for (const auto& w : json.at("loader").at("waiting")) s.loader.packer.waiting.push_back({w.at(0), w.at(1)});
+    return s;
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(fmt::format("{}: not a run's state: {}", path.string(), error.what()));
+  }
+}
+
+/// Whole checkpoints by their step.
+std::vector<std::pair<int64_t, fs::path>> list(const fs::path& checkpoints) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(checkpoints, error)) {
+    const std::string name = entry.path().filename().string();
+    int64_t step = 0;
+    if (!name.starts_with("step_")) continue;
+    const char *begin = name.data() + 5, *end = name.data() + name.size();
+    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end) found.emplace_back(step, entry.path());
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+}  // namespace
+
+fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer) {
+  const fs::path path = checkpoints / fmt::format("step_{:06}", state.step), aside = checkpoints / (path.filename().string() + ".tmp");
+  fs::remove_all(aside);
+  std::error_code error;
+  fs::create_directories(aside, error);
+  if (error) throw RunError(fmt::format("{}: {}", aside.string(), error.message()));
+  save_weights(model.store(), aside / "model.safetensors");
+  std::vector<StoredTensor> tensors;
+  for (const StateTensor& s : optimizer.state()) tensors.push_back(stored(s.name, s.value));
+  write_safetensors(aside / "optimizer-0.safetensors", tensors);
+  write_file(aside / "state.json", to_json(state).dump(1) + "\n");
+  fs::remove_all(path);
+  rename_durably(aside, path);
+  return path;
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
+  const auto all = list(checkpoints);
+  if (all.empty()) return std::nullopt;
+  return all.back().second;
+}
+
+RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& optimizer) {
+  const RunState state = read_state(checkpoint / "state.json");
+  load_weights(model.store(), checkpoint / "model.safetensors");
+  const SafetensorsFile file(checkpoint / "optimizer-0.safetensors");
+  for (const StateTensor& s : optimizer.state()) {
+    const StoredTensor& entry = file.at(s.name, s.value.shape().extents());
+    const auto read = [&]<class T>(T) { file.read(entry, std::span<T>(s.value.data<T>(), size_t(s.value.size()))); };
+    if (s.value.dtype() == DType::i32)
+      read(int32_t{});
+    else
+      dispatch("load_checkpoint", s.value.dtype(), s.value.device(), [&]<class T>(T type, CpuQueue) { read(type); });
+  }
+  return state;
+}
+
+void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& config) {
+  auto all = list(checkpoints);
+  std::optional<int64_t> best;
+  if (config.keep_best) {
+    double fewest = 0;
+    for (const auto& [step, path] : all)
+      if (const double bits = read_state(path / "state.json").bits_per_byte; bits >= 0 && (!best || bits < fewest)) best = step, fewest = bits;
+  }
+  const size_t keep = size_t(std::max<int64_t>(config.keep_last, 1));
+  for (size_t i = 0; i + keep < all.size(); ++i) {
+    const int64_t step = all[i].first;
+    if (step != best && std::ranges::find(config.milestones, step) == config.milestones.end()) fs::remove_all(all[i].second);
+  }
+}
+
+}  // namespace kappa

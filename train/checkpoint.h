@@ -1,0 +1,40 @@
+#pragma once
+// A run's state between two steps, as a folder checkpoints/step_NNNNNN:
+//
+//     model.safetensors         parameters and buffers (model/weights.h)
+//     optimizer-0.safetensors   the optimizer's state, by parameter
+//     state.json                the step, where the loader stands, and what the progress line remembers
+//
+// It is written under another name, synced and renamed: a folder of this name is whole.
+
+#include <filesystem>
+#include <optional>
+
+#include "data/token_loader.h"
+#include "model/gpt.h"
+#include "train/config.h"
+#include "train/optimizers/optimizer.h"
+
+namespace kappa {
+
+struct RunState {
+  int64_t step = 0;           // steps done
+  LoaderState loader;
+  double smooth_loss = 0;     // the loss's running mean, before its bias is taken off
+  double seconds = 0;         // spent training
+  double bits_per_byte = -1;  // of the last validation; −1 before the first
+};
+
+/// Gives the folder's path.
+std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer);
+
+/// The newest checkpoint; none if there is none.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
+
+/// Reads one back. Throws InputError naming what does not fit the model or the optimizer.
+RunState load_checkpoint(const std::filesystem::path& checkpoint, Gpt& model, Optimizer& optimizer);
+
+/// Removes all but the newest keep_last, the milestones, and with keep_best the one with the fewest bits per byte.
+void prune_checkpoints(const std::filesystem::path& checkpoints, const CheckpointConfig& config);
+
+}  // namespace kappa

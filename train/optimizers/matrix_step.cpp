@@ -1,0 +1,55 @@
+#include "train/optimizers/matrix_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/tensor/dispatch.h"
+#include "train/optimizers/aurora.h"
+#include "train/optimizers/finite.h"
+#include "train/optimizers/muon.h"
+
+namespace kappa {
+
+double aspect_scale(int64_t m, int64_t n, bool match_rms_adamw) {
+  if (match_rms_adamw) return std::min(0.2 * std::sqrt(double(std::max(m, n))), 1.0);
+  return std::sqrt(std::max(1.0, double(m) / double(n)));
+}
+
+/// About as many elements are worked on at a time: enough matrices to share out, and little enough to stay near the cores.
+static constexpr int64_t elements_at_a_time = int64_t{1} << 20;
+
+template <class W>
+static std::vector<LearnedMatrix<W>> matrices_of(std::span<const MatrixTensors> tensors, const MatrixBatch& shape) {
+  std::vector<LearnedMatrix<W>> matrices;
+  for (const MatrixTensors& t : tensors)
+    for (int64_t e = 0; e < t.parameter.size() / shape.size(); ++e)
+      matrices.push_back({.parameter = t.parameter.data<W>() + e * shape.size(),
+                          .gradient = t.parameter.grad<W>() + e * shape.size(),
+                          .momentum = t.momentum.data<W>() + e * shape.size(),
+                          .second_moment = t.second_moment ? t.second_moment.data<W>() + e * shape.lines() : nullptr});
+  return matrices;
+}
+
+void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tensors, const MatrixRates& rates) {
+  if (tensors.empty()) return;
+  const Tensor& first = tensors.front().parameter;
+  MatrixBatch batch{.count = 0, .rows = first.dim(-2), .columns = first.dim(-1)};
+  bool finite = true;
+  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, auto queue) {
+    using W = Wide<T>;
+    const auto matrices = matrices_of<W>(tensors, batch);
+    const auto step = optimizer == MatrixOptimizer::muon ? muon_step<W, decltype(queue)> : aurora_step<W, decltype(queue)>;
+    const int64_t total = int64_t(matrices.size()), at_a_time = std::max<int64_t>(1, elements_at_a_time / batch.size());
+    for (int64_t done = 0; done < total; done += batch.count) {
+      batch.count = std::min(at_a_time, total - done);
+      finite &= step(queue, batch, matrices.data() + done, rates);
+    }
+  });
+  if (finite) return;
+  for (const MatrixTensors& t : tensors)
+    expect_finite(t.name,
+                  {{"gradient", gradient_of_parameter(t.parameter)}, {"momentum", t.momentum}, {"parameter", t.parameter}});
+}
+
+}  // namespace kappa

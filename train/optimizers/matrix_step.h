@@ -1,0 +1,29 @@
+#pragma once
+// Muon or Aurora on tensors.
+
+#include <span>
+#include <string_view>
+
+#include "engine/ops/orthogonalize/kernels.h"
+#include "engine/tensor/tensor.h"
+#include "train/optimizers/matrix_optimizer.h"
+
+namespace kappa {
+
+struct MatrixTensors {
+  std::string_view name;  // the parameter's
+  Tensor parameter;       // [m, n], or [E, m, n]: E matrices; with its gradient
+  Tensor momentum;        // the same shape; zeros before the first step
+  Tensor second_moment;   // Muon: [max(m, n)] or [E, max(m, n)]; zeros before the first step
+};
+
+/// The update's scale for matrices [m, n] as they are stored (§6.1): min(0.2·√max(m, n), 1) if the RMS of AdamW's updates is to
+/// be matched, else √max(1, m/n).
+double aspect_scale(int64_t m, int64_t n, bool match_rms_adamw);
+
+/// One step of tensors that have the same last two extents; results do not depend on which are given together (but for the
+/// rounding of the products). Throws RunError, naming
+/// parameter, tensor and place, if a value is not finite.
+void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tensors, const MatrixRates& rates);
+
+}  // namespace kappa

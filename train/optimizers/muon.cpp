@@ -1,0 +1,35 @@
+#include "train/optimizers/muon.h"
+
+#include "engine/ops/orthogonalize/orthogonalize.h"
+
+namespace kappa {
+
+static constexpr double beta2 = 0.95;
+static constexpr NormRule below_one{.gain = 1.01, .eps = 1e-6};
+static constexpr Quintic polar_express[] = {{8.156554524902461, -22.48329292557795, 15.878769915207462},
+                                            {4.042929935166739, -2.808917465908714, 0.5000178451051316},
+                                            {3.8916678022926607, -2.772484153217685, 0.5060648178503393},
+                                            {3.285753657755655, -2.3681294933425376, 0.46449024233003106},
+                                            {2.3465413258596377, -1.7097828382687081, 0.42323551169305323}};
+
+template <class W, class Queue>
+bool muon_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const MatrixRates& rates) {
+  const OrthogonalizeSpace<W, Queue> space(queue, batch);
+  const int64_t lines = batch.count * batch.lines();
+  const Scratch<W> squares(queue, lines), scale(queue, lines);
+
+  mix_momentum(queue, batch, matrices, rates.momentum, space.y());
+  line_squares<W>(queue, batch, space.y(), squares);
+  norm_scales<W>(queue, batch, squares, below_one, scale);
+  scale_lines<W>(queue, batch, space.y(), scale, space.x());
+  const W* const x = orthogonalize(queue, batch, std::span(polar_express), space);
+
+  line_squares<W>(queue, batch, x, squares);
+  normalize_lines<W>(queue, batch, matrices, squares, beta2, scale);
+  return muon_update<W>(queue, batch, matrices, x, scale, rates);
+}
+
+template bool muon_step(CpuQueue, const MatrixBatch&, const LearnedMatrix<double>*, const MatrixRates&);
+template bool muon_step(CpuQueue, const MatrixBatch&, const LearnedMatrix<float>*, const MatrixRates&);
+
+}  // namespace kappa

@@ -1,0 +1,37 @@
+#pragma once
+// The folder of a run:
+//
+//     config.yaml                 every key, resolved
+//     tokenizer.{tiktoken,json,token_bytes.json}
+//     metrics.jsonl               one JSON object a line, each with its "step"
+//     checkpoints/step_NNNNNN/    (checkpoint.h)
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "train/config.h"
+
+namespace kappa {
+
+class RunFolder {
+ public:
+  /// Makes the folder for a new run, or checks that the run that is there has the same configuration. Throws InputError listing the keys
+  /// that differ, but for those that may (where it runs, how often it looks and saves).
+  RunFolder(const RunConfig& config, const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+
+  /// Appends a line to metrics.jsonl.
+  void log(const nlohmann::ordered_json& metrics) const;
+  /// Drops the lines of `step` and later, which a run that goes on from a checkpoint writes again.
+  void cut_metrics(int64_t step) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// run.dir, or runs/ and the name of the configuration file.
+std::filesystem::path run_path(const RunConfig& config, const std::filesystem::path& config_file);
+
+}  // namespace kappa

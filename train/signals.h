@@ -1,0 +1,17 @@
+#pragma once
+
+#include <csignal>
+
+namespace kappa {
+
+/// While one lives, SIGINT, SIGTERM, SIGHUP and SIGUSR1 are noted instead of ending the program; a second SIGINT ends it.
+class Signals {
+ public:
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  bool received() const;
+};
+
+}  // namespace kappa

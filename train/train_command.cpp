@@ -1,0 +1,30 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "engine/device/thread_pool.h"
+#include "train/commands.h"
+#include "train/run_folder.h"
+#include "train/trainer.h"
+
+namespace kappa {
+
+void add_train_command(CLI::App& app) {
+  struct Options {
+    std::string config;
+    std::vector<std::string> overrides;
+    int threads = -1;
+  };
+  auto* const command = app.add_subcommand("train", "Train a model; goes on by itself where the run's folder holds a checkpoint");
+  const auto o = std::make_shared<Options>();
+  command->add_option("CONFIG", o->config, "YAML; configs/reference.yaml explains every key")->required();
+  command->add_option("--set", o->overrides, "SECTION.KEY=VALUE instead of the file's");
+  command->add_option("--threads", o->threads, "how many; 0: one a core")->check(CLI::Range(0, 1024));
+  command->footer("Example: kappa train configs/quickstart.yaml --set train.num_iterations=100 --set run.dir=runs/short");
+  command->callback([o] {
+    const RunConfig config = load_run_config(o->config, o->overrides);
+    set_threads(o->threads >= 0 ? o->threads : int(config.threads));
+    train(config, run_path(config, o->config));
+  });
+}
+
+}  // namespace kappa

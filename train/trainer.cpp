@@ -1,0 +1,154 @@
+#include "train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "eval/bits_per_byte.h"
+#include "model/sampler.h"
+#include "train/checkpoint.h"
+#include "train/progress.h"
+#include "train/run_folder.h"
+#include "train/signals.h"
+#include "train/step.h"
+#include "train/text_source.h"
+
+namespace kappa {
+namespace {
+
+class Trainer {
+ public:
+  Trainer(const RunConfig& config, const std::filesystem::path& run)
+      : config_(config),
+        batches_(plan_batches(config)),
+        progress_(batches_.steps),
+        folder_(config, run),
+        text_(open_text(config, run, [&](const std::string& line) { progress_.say(line); })),
+        loader_(text_.training_loader(config)),
+        model_(config.model, DType::f32),
+        optimizer_(model_.store(), optimizer_settings(config, batches_)),
+        step_(config, batches_, model_, optimizer_) {}
+
+  void run() {
+    begin();
+    const Signals signals;
+    while (state_.step < batches_.steps && !signals.received()) {
+      const auto start = Clock::now();
+      const StepLosses losses = step_(state_.step, [&] { return loader_.next(); });
+      const std::chrono::duration<double> seconds = Clock::now() - start;
+      ++state_.step;
+      note(losses, seconds.count());
+      if (state_.step % config_.train.eval_every == 0 && config_.train.eval_every > 0 && state_.step < batches_.steps) validate();
+      if (due(config_.train.sample_every)) sample();
+      if (due(config_.checkpoint.every)) save();
+    }
+    if (state_.step == batches_.steps) {
+      validate();
+      save();
+      progress_.say(fmt::format("held out: {:.4f} bits per byte; the run is in {}", state_.bits_per_byte, folder_.path().string()));
+      sample();
+    } else {
+      save();
+      progress_.say(fmt::format("stopped after step {} of {}; the same command goes on from there", state_.step, batches_.steps));
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < batches_.steps; }
+
+  void begin() {
+    if (const auto checkpoint = newest_checkpoint(folder_.checkpoints())) {
+      state_ = load_checkpoint(*checkpoint, model_, optimizer_);
+      loader_.restore(state_.loader);
+      folder_.cut_metrics(state_.step);
+      progress_.say(fmt::format("going on from {}", checkpoint->string()));
+    } else {
+      model_.initialize(uint64_t(config_.train.seed), config_.train.router_init == RouterInit::zeros);
+      folder_.cut_metrics(0);
+    }
+    constexpr double mib = 1 << 20;
+    progress_.say(fmt::format("{:.2f} M parameters; parameters {:.0f} MiB, gradients {:.0f} MiB, optimizer {:.0f} MiB",
+                              double(model_.store().count()) / 1e6, double(model_.store().value_bytes()) / mib,
+                              double(model_.store().gradient_bytes()) / mib, double(optimizer_.state_bytes()) / mib));
+    first_step_ = state_.step;
+  }
+
+  void note(const StepLosses& losses, double seconds) {
+    const int64_t t = state_.step - 1;
+    state_.seconds += seconds;
+    run_seconds_ += seconds;
+    state_.smooth_loss += 0.1 * (losses.at("ntp_loss") - state_.smooth_loss);
+    const double smooth = state_.smooth_loss / (1 - std::pow(0.9, double(state_.step)));
+    const StepPlan plan = plan_step(config_, batches_, t);
+    if (state_.step == first_step_ + 1)
+      progress_.say(fmt::format("activations {:.0f} MiB", double(host_step_slab().peak()) / double(1 << 20)));
+    const double pace = run_seconds_ / double(state_.step - first_step_);
+    progress_.update({.step = state_.step,
+                      .loss = smooth,
+                      .tokens_per_second = double(batches_.batch_tokens) / pace,
+                      .seconds_left = pace * double(batches_.steps - state_.step),
+                      .learning_rate_factor = plan.optimizer.lr_multiplier,
+                      .bits_per_byte = state_.bits_per_byte < 0 ? std::nullopt : std::optional(state_.bits_per_byte)});
+    if (t % std::max<int64_t>(config_.train.log_interval, 1) != 0 && state_.step != batches_.steps) return;
+    nlohmann::ordered_json line{{"step", t}, {"train/loss_step", smooth}};
+    for (const auto& [name, value] : losses) line["train/" + name] = value;
+    line["lrm"] = plan.optimizer.lr_multiplier;
+    line["train/moe_kappa_slope_max_scale"] = plan.moe_slope_max;
+    line["train/dense_kappa_slope_max_scale"] = plan.dense_slope_max;
+    line["dt"] = seconds;
+    line["tok_per_sec"] = double(batches_.batch_tokens) / seconds;
+    line["tokens_seen"] = batches_.batch_tokens * t;
+    line["total_training_time"] = state_.seconds;
+    folder_.log(line);
+  }
+
+  void validate() {
+    const HeldOutLoss held_out = held_out_loss(model_, text_.validation_loader(config_), text_.token_bytes);
+    state_.bits_per_byte = held_out.bits_per_byte;
+    folder_.log({{"step", state_.step}, {"val/bpb", held_out.bits_per_byte}, {"val/loss", held_out.token_loss}});
+  }
+
+  void save() {
+    state_.loader = loader_.state();
+    save_checkpoint(folder_.checkpoints(), state_, model_, optimizer_);
+    prune_checkpoints(folder_.checkpoints(), config_.checkpoint);
+  }
+
+  void sample() {
+    std::vector<int32_t> ids{text_.tokenizer->bos_id()};
+    text_.tokenizer->encode(config_.train.sample_prompt, ids);
+    const size_t prompt = ids.size();
+    const auto add = [&](int32_t id) {
+      if (id == text_.tokenizer->bos_id()) return false;
+      ids.push_back(id);
+      return true;
+    };
+    generate(model_, ids, {.temperature = 0.7, .seed = uint64_t(config_.train.seed), .tokens = config_.train.sample_tokens}, add);
+    progress_.say(fmt::format("sample after step {}: {}[…]{}", state_.step, config_.train.sample_prompt,
+                              text_.tokenizer->decode(std::span(ids).subspan(prompt))));
+  }
+
+  const RunConfig& config_;
+  BatchPlan batches_;
+  Progress progress_;
+  RunFolder folder_;
+  TextSource text_;
+  PackedLoader loader_;
+  Gpt model_;
+  Optimizer optimizer_;
+  TrainingStep step_;
+  RunState state_;
+  int64_t first_step_ = 0;
+  double run_seconds_ = 0;
+};
+
+}  // namespace
+
+void train(const RunConfig& config, const std::filesystem::path& run) {
+  require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all", name_of(config.device));
+  require(config.train.precision == Precision::float32, "train.precision: training in anything but float32 is not here yet");
+  Trainer(config, run).run();
+}
+
+}  // namespace kappa
