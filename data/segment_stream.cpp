@@ -62,8 +62,7 @@ uint64_t CorpusStream::fingerprint() const {
   for (int32_t token : corpus_.tokens) add(token);
   for (int64_t begin : corpus_.begins) add(begin);
   const auto [length, long_documents, seed, rank, world] = options_;
-  if (long_documents == LongDocuments::split) add(length), add(seed);
-  add(rank), add(world);
+  add(length), add(long_documents), add(seed), add(rank), add(world);
   return hash;
 }
 

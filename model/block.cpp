@@ -15,14 +15,15 @@ Block::Block(const Scope& scope, const ModelConfig& config, int64_t layer, Globa
 
 Moe::Output Block::operator()(const Tensor& x, const Tensor& value_embedding, const Shared& shared, const Pass& pass, Place place,
                               Routing& routing) const {
-  const Tensor attended = attention_(rms_norm(x), value_embedding, shared.rotary_tables);
+  const DType compute = shared.compute;
+  const Tensor attended = attention_(rms_norm(x, compute), value_embedding, shared.rotary_tables);
   pass.show(place, "attn", attended);
   const Tensor middle = add(x, attended);
   Moe::Output out;
   if (const Moe* experts = moe())
-    out = (*experts)(rms_norm(middle), shared.moe_slope_max, pass, place, routing);
+    out = (*experts)(rms_norm(middle, compute), shared.moe_slope_max, pass, place, routing);
   else
-    out.y = std::get<Mlp>(feed_forward_)(rms_norm(middle), shared.dense_slope_max);
+    out.y = std::get<Mlp>(feed_forward_)(rms_norm(middle, compute), shared.dense_slope_max);
   pass.show(place, "mlp", out.y);
   out.y = add(middle, out.y);
   pass.show(place, "out", out.y);

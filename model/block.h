@@ -11,6 +11,7 @@ namespace kappa {
 
 /// What all blocks of a pass share.
 struct Shared {
+  DType compute = DType::f32;  // what layers compute in; the residual stream is wide
   RotaryTables rotary_tables;
   Tensor dense_slope_max, moe_slope_max;  // [1] wide: U
 };
@@ -19,7 +20,7 @@ class Block {
  public:
   Block(const Scope& scope, const ModelConfig& config, int64_t layer, GlobalKappa& global);
 
-  /// x [B, T, C], already mixed with the embedding; value_embedding as in Attention.
+  /// x [B, T, C] wide, already mixed with the embedding, and so is y; value_embedding as in Attention.
   Moe::Output operator()(const Tensor& x, const Tensor& value_embedding, const Shared& shared, const Pass& pass, Place place,
                          Routing& routing) const;
 

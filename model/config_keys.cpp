@@ -8,7 +8,8 @@ namespace kappa {
 
 void describe(Schema::Section s, ModelConfig& c) {
   s.key("depth", c.depth, "computes the four sizes n_…, which are then not given; auto: they are", between(1, 10000));
-  s.key("aspect_ratio", c.aspect_ratio, "with depth: n_embd = depth * aspect_ratio, up to a multiple of head_dim", between(1, 1e6));
+  s.key("aspect_ratio", c.aspect_ratio, "with depth: n_embd = depth * aspect_ratio, up to a multiple of head_dim",
+        between(1, 1e6));
   s.key("head_dim", c.head_dim, "with depth: the size of a head", between(2, 1e6));
   s.key("sequence_len", c.sequence_len, "tokens a row (T)", between(1, 0x1p30));
   s.key("vocab_size", c.vocab_size, "tokens that the tokenizer knows (V)", between(1, 0x1p30));
@@ -21,9 +22,11 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("n_exp", c.n_exp, "experts a MoE layer (E); 0 or 1: no MoE layers", at_least(0));
   s.key("moe_top_k", c.moe_top_k, "experts that a token goes to (K)", at_least(1));
   s.key("moe_start_layer", c.moe_start_layer, "the first layer that may be a MoE layer", at_least(0));
-  s.key("moe_layer_stride", c.moe_layer_stride, "of the layers from there on, i is a MoE layer where this divides i + 1", at_least(1));
+  s.key("moe_layer_stride", c.moe_layer_stride, "of the layers from there on, i is a MoE layer where this divides i + 1",
+        at_least(1));
   s.key("num_moe_layers", c.num_moe_layers, "only the first so many; -1: all", at_least(-1));
-  s.key("train_capacity", c.train_capacity, "slots of an expert in training: this times K tokens / E", Interval{.low = 0, .high = 1e6, .above_low = true});
+  s.key("train_capacity", c.train_capacity, "slots of an expert in training: this times K tokens / E",
+        Interval{.low = 0, .high = 1e6, .above_low = true});
   s.key("eval_capacity", c.eval_capacity, "the same in evaluation", Interval{.low = 0, .high = 1e6, .above_low = true});
   s.key("min_capacity", c.min_capacity, "an expert's slots are never fewer", between(1, 0x1p30));
   s.key("dense_mlp", c.dense_mlp, "the MLP of the other layers");
@@ -32,8 +35,8 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("aux_free_bias_update_speed", c.aux_free_bias_update_speed, "step of that bias", at_least(0));
   s.key("use_noisy_top_k", c.use_noisy_top_k, "learned noise on the router logits, in training");
   s.key("use_router_z_loss", c.use_router_z_loss, "keep the router logits small");
-  s.key("router_z_loss_input_grad_scale", c.router_z_loss_input_grad_scale, "factor on that loss's gradient into the router's input",
-        at_least(0));
+  s.key("router_z_loss_input_grad_scale", c.router_z_loss_input_grad_scale,
+        "factor on that loss's gradient into the router's input", at_least(0));
   s.key("z_loss_demean_logits", c.z_loss_demean_logits, "take the log-sum-exp of the logits less their mean");
   s.key("z_loss_penalize_mean_logits", c.z_loss_penalize_mean_logits, "and add the mean squared");
 
@@ -43,23 +46,28 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("kappa_input_logit_norm_exponent", c.kappa_input_logit_norm_exponent,
         "top_logits: power of the router's norms in the divisor; <= 0: 0.3 * logit");
   s.key("kappa_granularity", c.kappa_granularity, "what has a bias and a scale of its own");
-  s.key("kappa_start_layer", c.kappa_start_layer, "no kappa below; auto: 0 with constant_kappa_dense_layers, 2 without", at_least(0));
+  s.key("kappa_start_layer", c.kappa_start_layer, "no kappa below; auto: 0 with constant_kappa_dense_layers, 2 without",
+        at_least(0));
   s.key("constant_kappa_dense_layers", c.constant_kappa_dense_layers, "kappa in dense layers too, with a constant confidence");
   s.key("moe_kappa_slope_max_scale", c.moe_kappa_slope_max_scale, "U of MoE layers", between(1, 1e6));
   s.key("dense_kappa_slope_max_scale", c.dense_kappa_slope_max_scale, "U of dense layers", between(1, 1e6));
-  s.key("router_confidence_grad_scale", c.router_confidence_grad_scale, "factor on kappa's gradient into the router", at_least(0));
+  s.key("router_confidence_grad_scale", c.router_confidence_grad_scale, "factor on kappa's gradient into the router",
+        at_least(0));
   s.key("kappa_ema_rms_reg", c.kappa_ema_rms_reg, "keep the RMS of bias and scale above a floor taken from its moving average");
   s.key("kappa_l2_ema_beta", c.kappa_l2_ema_beta, "decay of that average", half_open(0, 1));
-  s.key("kappa_l2_ema_anchor_start", c.kappa_l2_ema_anchor_start, "the floor is taken from this fraction of the run on", between(0, 1));
+  s.key("kappa_l2_ema_anchor_start", c.kappa_l2_ema_anchor_start, "the floor is taken from this fraction of the run on",
+        between(0, 1));
   s.key("kappa_l2_ema_anchor_end", c.kappa_l2_ema_anchor_end, "and frozen at this one", between(0, 1));
   s.key("kappa_l2_ema_floor_frac", c.kappa_l2_ema_floor_frac, "the floor as a fraction of the average", at_least(0));
 
   s.key("total_ut_steps", c.total_ut_steps, "passes through the stack of layers", between(1, 10000));
   s.key("ut_everypass_ntp", c.ut_everypass_ntp, "the loss is the mean over the passes; false: the last pass's");
   s.key("ut_detach", c.ut_detach, "no gradient from one pass to the one before");
-  s.key("loss_chunk_tokens", c.loss_chunk_tokens, "tokens whose logits are in memory at once; auto: 2^24 / V", between(1, 0x1p40));
+  s.key("loss_chunk_tokens", c.loss_chunk_tokens, "tokens whose logits are in memory at once; auto: 2^24 / V",
+        between(1, 0x1p40));
   s.key("loss_recompute_backward", c.loss_recompute_backward, "compute the logits again on the way back instead of keeping them");
-  s.key("activation_checkpointing", c.activation_checkpointing, "compute every block again on the way back: less memory, more time");
+  s.key("activation_checkpointing", c.activation_checkpointing,
+        "compute every block again on the way back: less memory, more time");
 }
 
 /// All parameters, in floating point, so that nothing overflows.
@@ -90,12 +98,13 @@ void resolve(ModelConfig& c, const Schema& schema) {
   schema.require(c.n_head % c.n_kv() == 0, {"model.n_head", "model.n_kv_head"}, "n_kv_head must divide n_head");
   schema.require(c.head_size() % 2 == 0, {"model.n_embd", "model.n_head"},
                  "the rotary embedding needs an even size of a head, found {}", c.head_size());
-  schema.require(c.n_embd >= 32, {"model.n_embd"}, "the gate of the value embeddings reads 32 channels; expected at least as many");
+  schema.require(c.n_embd >= 32, {"model.n_embd"},
+                 "the gate of the value embeddings reads 32 channels; expected at least as many");
 
   const bool letters = !c.window_pattern.empty() && c.window_pattern.find_first_not_of("LS") == std::string::npos;
   schema.require(letters, {"model.window_pattern"}, "expected letters L and S");
-  schema.require(c.sequence_len >= 2 || c.window_pattern.find('S') == std::string::npos, {"model.sequence_len", "model.window_pattern"},
-                 "half a row must be at least one token");
+  schema.require(c.sequence_len >= 2 || c.window_pattern.find('S') == std::string::npos,
+                 {"model.sequence_len", "model.window_pattern"}, "half a row must be at least one token");
 
   const bool too_many = parameter_count(c) > 0x1p40;
   schema.require(!too_many, {"model.n_embd", "model.n_layer", "model.n_exp", "model.vocab_size"},
@@ -106,7 +115,8 @@ void resolve(ModelConfig& c, const Schema& schema) {
     moe |= c.is_moe(layer);
     (c.is_moe(layer) ? kappa_moe : kappa_dense) |= c.kappa_active(layer);
   }
-  schema.require(!moe || c.moe_top_k <= c.n_exp, {"model.moe_top_k", "model.n_exp"}, "a token cannot go to more experts than there are");
+  schema.require(!moe || c.moe_top_k <= c.n_exp, {"model.moe_top_k", "model.n_exp"},
+                 "a token cannot go to more experts than there are");
   schema.require(!kappa_moe || c.expert_mlp != ExpertMlp::bilinear, {"model.expert_mlp", "model.use_kappa_swiglu"},
                  "bilinear experts have no gate that kappa could act on");
   schema.require(!kappa_dense || c.dense_mlp != DenseMlp::relu2,

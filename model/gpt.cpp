@@ -53,7 +53,8 @@ Gpt::Gpt(const ModelConfig& config, DType compute)
       moe_slope_max_(store_.declare_buffer({.name = "moe_kappa_slope_max_scale", .shape = {1}, .saved = false})),
       dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {
   store_.allocate(compute);
-  shared_ = {.rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),
+  shared_ = {.compute = compute,
+             .rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),
              .dense_slope_max = dense_slope_max_.value,
              .moe_slope_max = moe_slope_max_.value};
   set_slope_max(config.moe_kappa_slope_max_scale, config.dense_kappa_slope_max_scale);
@@ -76,7 +77,8 @@ Moe::Output Gpt::run_block(Place place, const Tensor& x, const Tensor& x0, const
   const Parameter* const table = value_embeddings_[size_t(place.layer)];
   // Where the block is computed again on the way back, it routes as it did the first time, and is not traced twice.
   const auto compute = [this, &block, table, place, inputs, own = pass, routing = Routing()](const Tensors& in) mutable {
-    const Tensor mixed = mix(in[0], in[1], residual_lambdas_.value.slice(place.layer, 1), embedding_lambdas_.value.slice(place.layer, 1));
+    const Tensor mixed =
+        mix(in[0], in[1], residual_lambdas_.value.slice(place.layer, 1), embedding_lambdas_.value.slice(place.layer, 1));
     const Tensor value_embedding = table ? embedding(table->value, inputs) : Tensor();
     const Moe::Output out = block(mixed, value_embedding, shared_, own, place, routing);
     own.trace = {};
@@ -97,7 +99,7 @@ Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
             i / inputs.dim(1), i % inputs.dim(1), config_.vocab_size - 1);
 
   Stack stack;
-  const Tensor x0 = rms_norm(embedding(embedding_.value, inputs));
+  const Tensor x0 = rms_norm(embedding(embedding_.value, inputs), wide(shared_.compute));
   Tensor x = x0;
   for (int64_t loop = 0; loop < config_.total_ut_steps; ++loop) {
     if (loop > 0 && config_.ut_detach) x = x.detach();
@@ -107,8 +109,9 @@ Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
       if (out.aux) stack.aux.push_back(out.aux);
       if (out.router_z) stack.router_z.push_back(out.router_z);
     }
-    x = rms_norm(x);
-    if (config_.ut_everypass_ntp || loop + 1 == config_.total_ut_steps) stack.hidden.push_back(x);
+    const bool last = loop + 1 == config_.total_ut_steps;
+    if (config_.ut_everypass_ntp || last) stack.hidden.push_back(rms_norm(x, shared_.compute));
+    if (!last) x = rms_norm(x);
   }
   return stack;
 }

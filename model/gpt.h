@@ -5,6 +5,9 @@
 //     for every layer i:   x = a_i·x + b_i·x0;  x = x + attention_i(norm(x));  x = x + feed_forward_i(norm(x))
 //     logits = 15·tanh(lm_head(norm(x)) / 15)
 //
+// The residual stream x is wide (float32 where layers compute in bfloat16): roundings of the layers then do not add up in it, and
+// the small gradients that are left after cancellation, those of a and b, stay meaningful.
+//
 // A looped model (total_ut_steps > 1) runs the stack several times, normalising after each; the weights are the same every time.
 
 #include <deque>

@@ -21,7 +21,8 @@ void check(const RunConfig& c, const Schema& schema) {
                  "an activation would have {:.3g} elements, at most 2^40 are possible", widest);
 
   const bool stores_bfloat16 = t.precision == Precision::bfloat16 || t.precision == Precision::june;
-  schema.require(t.optimizer_rounding == OptimizerRounding::once || stores_bfloat16, {"train.optimizer_rounding", "train.precision"},
+  schema.require(t.optimizer_rounding == OptimizerRounding::once || stores_bfloat16,
+                 {"train.optimizer_rounding", "train.precision"},
                  "rounding each operation means something for parameters in bfloat16 only");
 
   schema.require(c.data.tokenizer.empty() || c.tokenizer.train_from.empty(), {"data.tokenizer", "tokenizer.train_from"},

@@ -6,7 +6,8 @@
 //   max_seq_len, loop, global_kappa_granularity, bilinear_mlp_moe, use_aux_free_load_balancing, the network's other flags
 //                                  are keys of `model`
 //   save_every, delete_old_ckpts, delete_old_ckpts_before_save
-//                                  are `checkpoint.every` and `checkpoint.keep_last`; a checkpoint is complete before an old one goes
+//                                  are `checkpoint.every` and `checkpoint.keep_last`; a checkpoint is complete before an old one
+//                                  goes
 //   save_optimizer_state           is always on: a run that is resumed goes on as if it had not stopped
 //   model_tag                      is `run.dir`
 //   fp8, fp8_recipe, compile, rebuild_compile_after_eval, rebuild_compile_after_first_eval_only, mockup_mode, debug
@@ -30,19 +31,22 @@ void describe(Schema::Section s, TrainConfig& c) {
   s.key("target_flops", c.target_flops, "steps such that the run takes so many FLOPs; -1: from the next", minus_one_or(above(0)));
   s.key("target_param_data_ratio", c.target_param_data_ratio, "steps such that the run sees so many tokens a scaling parameter",
         minus_one_or(above(0)));
-  s.key("use_moe_adjusted_scaling_params", c.use_moe_adjusted_scaling_params, "an expert's parameters count as sqrt(K / E) of one");
+  s.key("use_moe_adjusted_scaling_params", c.use_moe_adjusted_scaling_params,
+        "an expert's parameters count as sqrt(K / E) of one");
   s.key("device_batch_size", c.device_batch_size, "rows of a micro-batch", between(1, 0x1p30));
   s.key("total_batch_size", c.total_batch_size, "tokens of a step; -1: from the tokens of the run", minus_one_or(at_least(1)));
-  s.key("max_auto_grad_accum_steps", c.max_auto_grad_accum_steps, "with that, at most so many micro-batches a step; -1: any number",
-        minus_one_or(at_least(1)));
+  s.key("max_auto_grad_accum_steps", c.max_auto_grad_accum_steps,
+        "with that, at most so many micro-batches a step; -1: any number", minus_one_or(at_least(1)));
 
   s.key("embedding_lr", c.embedding_lr, "AdamW's learning rate for embeddings and kappa", at_least(0));
   s.key("unembedding_lr", c.unembedding_lr, "for lm_head", at_least(0));
   s.key("matrix_lr", c.matrix_lr, "the matrix optimizer's learning rate", at_least(0));
   s.key("scalar_lr", c.scalar_lr, "AdamW's learning rate for x0_lambdas; a hundredth of it for resid_lambdas", at_least(0));
-  s.key("weight_decay", c.weight_decay, "of matrices, at depth 12; times (12 / depth)^2 and falling to 0 over the run", at_least(0));
+  s.key("weight_decay", c.weight_decay, "of matrices, at depth 12; times (12 / depth)^2 and falling to 0 over the run",
+        at_least(0));
   s.key("matrix_optimizer", c.matrix_optimizer, "for the matrices of the blocks");
-  s.key("muon_match_rms_adamw", c.muon_match_rms_adamw, "scale a matrix's step by its longer side, up to 1; false: by its aspect");
+  s.key("muon_match_rms_adamw", c.muon_match_rms_adamw,
+        "scale a matrix's step by its longer side, up to 1; false: by its aspect");
   s.key("adam_beta1", c.adam_beta1, "decay of AdamW's mean (x0_lambdas: 0.96)", half_open(0, 1));
   s.key("adam_beta2", c.adam_beta2, "and of its mean square", half_open(0, 1));
   s.key("optimizer_rounding", c.optimizer_rounding, "of bfloat16 parameters: after an update, or inside it too");
@@ -59,8 +63,10 @@ void describe(Schema::Section s, TrainConfig& c) {
         at_least(0));
   s.key("kappa_lr_max_scale", c.kappa_lr_max_scale, "factor on kappa's learning rate at its highest", at_least(0));
   s.key("kappa_lr_final_scale", c.kappa_lr_final_scale, "and at the end of the run", at_least(0));
-  s.key("kappa_delay_start_min_iterations", c.kappa_delay_start_min_iterations, "kappa is not trained before this step", at_least(0));
-  s.key("kappa_delay_start_iteration_frac", c.kappa_delay_start_iteration_frac, "nor before this fraction of the run", between(0, 1));
+  s.key("kappa_delay_start_min_iterations", c.kappa_delay_start_min_iterations, "kappa is not trained before this step",
+        at_least(0));
+  s.key("kappa_delay_start_iteration_frac", c.kappa_delay_start_iteration_frac, "nor before this fraction of the run",
+        between(0, 1));
   s.key("kappa_lr_warmup_iterations", c.kappa_lr_warmup_iterations, "steps in which its learning rate then rises", at_least(0));
   s.key("kappa_slope_max_scale_warmup_iteration_frac", c.kappa_slope_max_scale_warmup_iteration_frac,
         "fraction of the run in which U then rises from 1", between(0, 1));
@@ -68,12 +74,14 @@ void describe(Schema::Section s, TrainConfig& c) {
   s.key("router_z_loss_weight", c.router_z_loss_weight, "of the router z-loss", at_least(0));
   s.key("aux_loss_weight", c.aux_loss_weight, "of the load balancing loss", at_least(0));
   s.key("aux_loss_weight_init_scale", c.aux_loss_weight_init_scale, "it begins so many times higher", at_least(0));
-  s.key("aux_loss_weight_init_anneal_iterations", c.aux_loss_weight_init_anneal_iterations, "and falls in so many steps", at_least(-1));
+  s.key("aux_loss_weight_init_anneal_iterations", c.aux_loss_weight_init_anneal_iterations, "and falls in so many steps",
+        at_least(-1));
   s.key("kappa_l2_loss_weight", c.kappa_l2_loss_weight, "of the squares of kappa's bias and scale", at_least(0));
   s.key("kappa_scale_l2_loss_weight_scale", c.kappa_scale_l2_loss_weight_scale, "factor on that for the scale", at_least(0));
-  s.key("kappa_l2_loss_anneal_iterations", c.kappa_l2_loss_anneal_iterations, "steps of the first of its two stages; -1: half the run",
-        at_least(-1));
-  s.key("kappa_l2_loss_stage1_frac", c.kappa_l2_loss_stage1_frac, "the weight at the end of the first stage, as a fraction", at_least(0));
+  s.key("kappa_l2_loss_anneal_iterations", c.kappa_l2_loss_anneal_iterations,
+        "steps of the first of its two stages; -1: half the run", at_least(-1));
+  s.key("kappa_l2_loss_stage1_frac", c.kappa_l2_loss_stage1_frac, "the weight at the end of the first stage, as a fraction",
+        at_least(0));
   s.key("kappa_l2_loss_final_frac", c.kappa_l2_loss_final_frac, "and at the end of the run", at_least(0));
 
   s.key("eval_every", c.eval_every, "steps between two validations; -1: none", at_least(-1));

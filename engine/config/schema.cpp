@@ -10,10 +10,14 @@ namespace {
 
 std::string found(const ConfigValue& value) {
   switch (value.kind) {
-    case ConfigValue::Kind::nothing: return "nothing";
-    case ConfigValue::Kind::list: return "a list";
-    case ConfigValue::Kind::keys: return "keys";
-    case ConfigValue::Kind::text: break;
+    case ConfigValue::Kind::nothing:
+      return "nothing";
+    case ConfigValue::Kind::list:
+      return "a list";
+    case ConfigValue::Kind::keys:
+      return "keys";
+    case ConfigValue::Kind::text:
+      break;
   }
   return fmt::format("{}\"{}\"", value.quoted ? "the text " : "", printable(value.text));
 }
@@ -74,10 +78,10 @@ void Schema::read_own_sections(std::string_view yaml, const std::string& file) {
 void Schema::set(std::string_view assignment) {
   const size_t equals = assignment.find('=');
   kappa::require(equals != std::string_view::npos, "--set {}: expected KEY=VALUE", printable(assignment));
-  const std::string_view text = assignment.substr(equals + 1);
-  ConfigValue value{.kind = ConfigValue::Kind::text, .text = std::string(text)};
-  if (text.starts_with('[')) value = parse_yaml("list: " + std::string(text), "--set").front().value;
-  assign(std::string(assignment.substr(0, equals)), value, "--set");
+  const std::string key(assignment.substr(0, equals)), text(assignment.substr(equals + 1));
+  ConfigValue value{.kind = ConfigValue::Kind::text, .text = text};
+  if (text.starts_with('[')) value = parse_yaml("list: " + text, "--set " + printable(key)).front().value;
+  assign(key, value, "--set");
 }
 
 void Schema::assign(const std::string& key, const ConfigValue& value, const std::string& place) {
@@ -87,7 +91,7 @@ void Schema::assign(const std::string& key, const ConfigValue& value, const std:
     return;
   }
   const auto at = std::ranges::find(keys_, key, &Key::name);
-  kappa::require(at != keys_.end(), "{}: {}: unknown key{}", place, printable(key), suggestion(key));
+  if (at == keys_.end()) throw InputError(fmt::format("{}: {}: unknown key{}", place, printable(key), suggestion(key)));
   kappa::require(at->assign(value), "{}: {}: expected {}, found {}", place, key, at->expected, found(value));
   at->place = place;
 }
@@ -98,7 +102,8 @@ std::string Schema::suggestion(std::string_view key) const {
   if (name.size() > 64) return "";
   std::vector<std::string> known;
   for (const Key& k : keys_) known.push_back(k.name);
-  for (const Heading& h : headings_) known.push_back(h.name);
+  for (const Heading& h : headings_)
+    if (!h.name.empty()) known.push_back(h.name);
   const auto distance = [&](const std::string& other) {
     return edit_distance(name, name_within(other)) + (section_of(key) != section_of(other));
   };
@@ -129,7 +134,8 @@ std::string Schema::render(bool with_help) const {
     if (!heading.name.empty()) text += heading.name + ":\n";
     const size_t end = h + 1 < headings_.size() ? headings_[h + 1].first_key : keys_.size();
     for (size_t k = heading.first_key; k < end; ++k) {
-      const std::string line = fmt::format("{}{}: {}", heading.name.empty() ? "" : "  ", name_within(keys_[k].name), keys_[k].text());
+      const std::string line =
+          fmt::format("{}{}: {}", heading.name.empty() ? "" : "  ", name_within(keys_[k].name), keys_[k].text());
       text += with_help ? fmt::format("{:{}}  # {}\n", line, help_column, keys_[k].help) : line + "\n";
     }
   }

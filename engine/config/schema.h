@@ -1,6 +1,6 @@
 #pragma once
-// Configurations are structs; a schema says once, key by key, what their fields are called in a file, what they mean and which values
-// they take. From that one description come strict reading, overrides, writing, the reference page and comparison:
+// Configurations are structs; a schema says once, key by key, what their fields are called in a file, what they mean and which
+// values they take. From that one description come strict reading, overrides, writing, the reference page and comparison:
 //
 //     void describe(Schema::Section section, ModelConfig& c) {
 //       section.key("n_layer", c.n_layer, "number of transformer blocks", at_least(1));
@@ -32,7 +32,8 @@
 namespace kappa {
 
 /// A value that may be left to the program: `auto` in a file, nothing in the struct.
-template <class T> using Auto = std::optional<T>;
+template <class T>
+using Auto = std::optional<T>;
 
 /// Which numbers a key takes. Integers are further bound to ±2⁵³, so that every reader of JSON sees them exactly.
 struct Interval {
@@ -65,26 +66,29 @@ class Schema {
   /// The keys of one struct, under one name.
   class Section {
    public:
-    void key(std::string name, int64_t& field, std::string help, Interval range = {});
-    void key(std::string name, double& field, std::string help, Interval range = {});
-    void key(std::string name, Auto<int64_t>& field, std::string help, Interval range = {});
-    void key(std::string name, bool& field, std::string help);
-    void key(std::string name, std::string& field, std::string help);
-    void key(std::string name, std::vector<int64_t>& field, std::string help, Interval range = {});
+    void key(const std::string& name, int64_t& field, const std::string& help, Interval range = {});
+    void key(const std::string& name, double& field, const std::string& help, Interval range = {});
+    void key(const std::string& name, Auto<int64_t>& field, const std::string& help, Interval range = {});
+    void key(const std::string& name, bool& field, const std::string& help);
+    void key(const std::string& name, std::string& field, const std::string& help);
+    void key(const std::string& name, std::vector<int64_t>& field, const std::string& help, Interval range = {});
     /// An enum whose values count from 0 and are called as `names_of(E)` lists them.
     template <class E>
-      requires std::is_enum_v<E>
-    void key(std::string name, E& field, std::string help) {
+    requires std::is_enum_v<E>
+    void key(const std::string& name, E& field, const std::string& help) {
       const auto& names = names_of(E{});
-      choice(std::move(name), {std::begin(names), std::end(names)}, std::move(help), [&field] { return size_t(field); },
-             [&field](size_t value) { field = E(value); });
+      choice(
+          name, {std::begin(names), std::end(names)}, help, [&field] { return size_t(field); },
+          [&field](size_t value) { field = E(value); });
     }
 
    private:
     friend class Schema;
     Section(Schema& schema, std::string prefix) : schema_(schema), prefix_(std::move(prefix)) {}
-    void choice(std::string name, std::vector<std::string> names, std::string help, std::function<size_t()> get,
-                std::function<void(size_t)> put);
+    void add(const std::string& name, std::string help, std::string expected, std::function<std::string()> text,
+             std::function<bool(const ConfigValue&)> assign);
+    void choice(const std::string& name, const std::vector<std::string>& names, const std::string& help,
+                std::function<size_t()> get, std::function<void(size_t)> put);
     Schema& schema_;
     std::string prefix_;  // "model."
   };
@@ -117,9 +121,9 @@ class Schema {
 
  private:
   struct Key {
-    std::string name;      // "model.n_layer"
-    std::string help;      // one line
-    std::string expected;  // "an integer of at least 1"
+    std::string name;                                // "model.n_layer"
+    std::string help;                                // one line
+    std::string expected;                            // "an integer of at least 1"
     std::function<std::string()> text;               // the value, as YAML
     std::function<bool(const ConfigValue&)> assign;  // false, and nothing changed, where the value is not as expected
     std::string place = {};                          // who gave it: "x.yaml:12", "--set"; empty for a default
@@ -129,7 +133,6 @@ class Schema {
     size_t first_key;
   };
 
-  void add(Key key) { keys_.push_back(std::move(key)); }
   const Key& find(const std::string& key) const;
   bool knows_section(std::string_view name) const;
   void assign(const std::string& key, const ConfigValue& value, const std::string& place);

@@ -10,7 +10,8 @@ namespace kappa {
 namespace {
 
 /// All of `text` as a number, or nothing; also nothing for what is not finite.
-template <class T> std::optional<T> number(std::string_view text) {
+template <class T>
+std::optional<T> number(std::string_view text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(double(value))) return {};
@@ -26,7 +27,8 @@ std::string written(double value) {
   return text;
 }
 
-template <class T> bool assign_number(T& field, const Interval& range, const ConfigValue& value) {
+template <class T>
+bool assign_number(T& field, const Interval& range, const ConfigValue& value) {
   if (value.kind != ConfigValue::Kind::text || value.quoted) return false;
   const auto parsed = number<T>(value.text);
   if (!parsed || !range.contains(double(*parsed))) return false;
@@ -51,54 +53,59 @@ std::string Interval::words() const {
   return minus_one ? text + " or -1" : text;
 }
 
-void Schema::Section::key(std::string name, int64_t& field, std::string help, Interval range) {
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "an integer" + range.words(),
-               .text = [&field] { return written(field); },
-               .assign = [&field, range](const ConfigValue& value) { return assign_number(field, range, value); }});
+void Schema::Section::add(const std::string& name, std::string help, std::string expected, std::function<std::string()> text,
+                          std::function<bool(const ConfigValue&)> assign) {
+  schema_.keys_.push_back({prefix_ + name, std::move(help), std::move(expected), std::move(text), std::move(assign)});
 }
 
-void Schema::Section::key(std::string name, double& field, std::string help, Interval range) {
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "a number" + range.words(),
-               .text = [&field] { return written(field); },
-               .assign = [&field, range](const ConfigValue& value) { return assign_number(field, range, value); }});
+void Schema::Section::key(const std::string& name, int64_t& field, const std::string& help, Interval range) {
+  add(
+      name, help, "an integer" + range.words(), [&field] { return written(field); },
+      [&field, range](const ConfigValue& value) { return assign_number(field, range, value); });
 }
 
-void Schema::Section::key(std::string name, Auto<int64_t>& field, std::string help, Interval range) {
+void Schema::Section::key(const std::string& name, double& field, const std::string& help, Interval range) {
+  add(
+      name, help, "a number" + range.words(), [&field] { return written(field); },
+      [&field, range](const ConfigValue& value) { return assign_number(field, range, value); });
+}
+
+void Schema::Section::key(const std::string& name, Auto<int64_t>& field, const std::string& help, Interval range) {
   const auto assign = [&field, range](const ConfigValue& value) {
     if (value.kind == ConfigValue::Kind::text && !value.quoted && value.text == "auto") {
       field.reset();
       return true;
     }
-    int64_t number = 0;
-    if (!assign_number(number, range, value)) return false;
-    field = number;
+    int64_t given = 0;
+    if (!assign_number(given, range, value)) return false;
+    field = given;
     return true;
   };
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "auto or an integer" + range.words(),
-               .text = [&field] { return field ? written(*field) : "auto"; }, .assign = assign});
+  add(
+      name, help, "auto or an integer" + range.words(), [&field] { return field ? written(*field) : "auto"; }, assign);
 }
 
-void Schema::Section::key(std::string name, bool& field, std::string help) {
+void Schema::Section::key(const std::string& name, bool& field, const std::string& help) {
   const auto assign = [&field](const ConfigValue& value) {
     if (value.kind != ConfigValue::Kind::text || value.quoted || (value.text != "true" && value.text != "false")) return false;
     field = value.text == "true";
     return true;
   };
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "true or false",
-               .text = [&field] { return field ? "true" : "false"; }, .assign = assign});
+  add(
+      name, help, "true or false", [&field] { return field ? "true" : "false"; }, assign);
 }
 
-void Schema::Section::key(std::string name, std::string& field, std::string help) {
+void Schema::Section::key(const std::string& name, std::string& field, const std::string& help) {
   const auto assign = [&field](const ConfigValue& value) {
     if (value.kind != ConfigValue::Kind::text) return false;
     field = value.text;
     return true;
   };
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "a text",
-               .text = [&field] { return yaml_text(field); }, .assign = assign});
+  add(
+      name, help, "a text", [&field] { return yaml_text(field); }, assign);
 }
 
-void Schema::Section::key(std::string name, std::vector<int64_t>& field, std::string help, Interval range) {
+void Schema::Section::key(const std::string& name, std::vector<int64_t>& field, const std::string& help, Interval range) {
   const auto assign = [&field, range](const ConfigValue& value) {
     if (value.kind != ConfigValue::Kind::list) return false;
     std::vector<int64_t> numbers(value.items.size());
@@ -107,12 +114,12 @@ void Schema::Section::key(std::string name, std::vector<int64_t>& field, std::st
     field = std::move(numbers);
     return true;
   };
-  schema_.add({.name = prefix_ + name, .help = std::move(help), .expected = "a list [a, b, …] of integers" + range.words(),
-               .text = [&field] { return fmt::format("[{}]", fmt::join(field, ", ")); }, .assign = assign});
+  const auto text = [&field] { return fmt::format("[{}]", fmt::join(field, ", ")); };
+  add(name, help, "a list [a, b, …] of integers" + range.words(), text, assign);
 }
 
-void Schema::Section::choice(std::string name, std::vector<std::string> names, std::string help, std::function<size_t()> get,
-                             std::function<void(size_t)> put) {
+void Schema::Section::choice(const std::string& name, const std::vector<std::string>& names, const std::string& help,
+                             std::function<size_t()> get, std::function<void(size_t)> put) {
   const std::string listed = fmt::format("{}", fmt::join(names, " | "));
   const auto assign = [names, put = std::move(put)](const ConfigValue& value) {
     const auto at = std::ranges::find(names, value.text);
@@ -120,8 +127,8 @@ void Schema::Section::choice(std::string name, std::vector<std::string> names, s
     put(size_t(at - names.begin()));
     return true;
   };
-  schema_.add({.name = prefix_ + name, .help = fmt::format("{} [{}]", help, listed), .expected = listed,
-               .text = [names, get = std::move(get)] { return names[get()]; }, .assign = assign});
+  add(
+      name, fmt::format("{} [{}]", help, listed), listed, [names, get = std::move(get)] { return names[get()]; }, assign);
 }
 
 }  // namespace kappa

@@ -42,7 +42,8 @@ class Reader : public YAML::EventHandler {
     } else if (key_) {
       finish({.kind = ConfigValue::Kind::text, .text = text, .quoted = tag == "!"});
     } else {
-      require(text.find('.') == std::string::npos, "{}:{}: {}: expected a key without a dot", file_, mark.line + 1, printable(text));
+      require(text.find('.') == std::string::npos, "{}:{}: {}: expected a key without a dot", file_, mark.line + 1,
+              printable(text));
       key_ = section_ + text;
       line_ = mark.line + 1;
       require(seen_.insert(*key_).second, "{}:{}: {}: expected each key once, found it twice", file_, line_, printable(*key_));
@@ -113,9 +114,9 @@ std::vector<ConfigEntry> parse_yaml(std::string_view yaml, const std::string& fi
 std::string yaml_text(std::string_view text) {
   const auto harmless = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '/' || c == '.' || c == '-'; };
   const bool word = !text.empty() && std::ranges::all_of(text, harmless) && (std::isalpha(text[0]) || text[0] == '/');
-  static const std::set<std::string_view> special{"true", "false", "null", "Null", "NULL", "True", "False", "TRUE", "FALSE", "yes",
-                                                  "no",   "on",    "off",  "Yes",  "No",   "On",   "Off",   "YES",   "NO",    "ON",
-                                                  "OFF",  "y",     "n",    "Y",    "N",    "auto"};
+  static const std::set<std::string_view> special{"true", "false", "null", "Null", "NULL", "True", "False", "TRUE", "FALSE",
+                                                  "yes",  "no",    "on",   "off",  "Yes",  "No",   "On",    "Off",  "YES",
+                                                  "NO",   "ON",    "OFF",  "y",    "n",    "Y",    "N",     "auto"};
   if (word && !special.contains(text)) return std::string(text);
   std::string quoted = "\"";
   for (unsigned char c : text) {

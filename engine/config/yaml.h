@@ -1,6 +1,7 @@
 #pragma once
-// The part of YAML that a configuration needs: sections of keys, each with a text or a list of texts. Everything else is refused with
-// its line: deeper nesting, anchors' aliases, tags, several documents, a key given twice. So nothing a file says can grow beyond its size.
+// The part of YAML that a configuration needs: sections of keys, each with a text or a list of texts. Everything else is refused
+// with its line: deeper nesting, anchors' aliases, tags, several documents, a key given twice. So nothing a file says can grow
+// beyond its size.
 
 #include <cstdint>
 #include <string>
@@ -9,7 +10,7 @@
 
 namespace kappa {
 
-constexpr int64_t config_size_limit = 1 << 18;  // bytes of a configuration file; the parser takes half a second for so many
+constexpr int64_t config_size_limit = 1 << 18;  // bytes of a configuration file
 
 struct ConfigValue {
   enum class Kind { nothing, text, list, keys };  // `keys`: a section begins

@@ -31,7 +31,8 @@ struct Descriptor {
 std::string reason() { return std::strerror(errno); }
 
 /// A system call that says −1 when it fails; tried again when a signal came in between.
-template <class Call> auto retried(Call call) {
+template <class Call>
+auto retried(Call call) {
   auto result = call();
   while (result < 0 && errno == EINTR) result = call();
   return result;

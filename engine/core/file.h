@@ -10,7 +10,8 @@
 
 namespace kappa {
 
-/// The bytes of a file, a pipe or a device. Throws InputError naming the path if it cannot be read or holds more than `limit` bytes.
+/// The bytes of a file, a pipe or a device. Throws InputError naming the path if it cannot be read or holds more than `limit`
+/// bytes.
 std::string read_file(const std::filesystem::path& path, int64_t limit = int64_t{1} << 30);
 
 /// A regular file seen as memory, read-only. It must not shrink while it is mapped.
@@ -28,8 +29,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// A file that appears under its name with commit(), whole, or not at all: it is written beside it as `PATH.tmp`, synced and renamed.
-/// A name that cannot be written to is an InputError, a failing disk a RunError; both name the path.
+/// A file that appears under its name with commit(), whole, or not at all: it is written beside it as `PATH.tmp`, synced and
+/// renamed. A name that cannot be written to is an InputError, a failing disk a RunError; both name the path.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

@@ -1,6 +1,6 @@
 #pragma once
-// Random numbers as a pure function: number i of (seed, stream name, step). Nothing is drawn in order, so the same numbers come out on
-// any device, for any number of threads and after any resume.
+// Random numbers as a pure function: number i of (seed, stream name, step). Nothing is drawn in order, so the same numbers come
+// out on any device, for any number of threads and after any resume.
 //
 // Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11): ten rounds of
 //
@@ -31,8 +31,8 @@ KAPPA_HD inline PhiloxBlock philox(PhiloxBlock x, uint32_t k0, uint32_t k1) {
 
 /// One stream of random numbers. Made on the host, copied into kernels.
 ///
-/// The key is a hash of seed and stream name; the counter is (index of the block, step). A block of four words gives four floats, four
-/// normal numbers or two doubles.
+/// The key is a hash of seed and stream name; the counter is (index of the block, step). A block of four words gives four floats,
+/// four normal numbers or two doubles.
 class Random {
  public:
   /// `stream` says what the numbers are for: a parameter's name, "router noise 3". Two names never share numbers.
@@ -50,7 +50,8 @@ class Random {
   KAPPA_HD static float unit(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
 
   /// Uniform in [0, 1): unit(bits(i)) for float, a multiple of 2⁻⁵³ for double.
-  template <class T> KAPPA_HD T uniform(int64_t i) const {
+  template <class T>
+  KAPPA_HD T uniform(int64_t i) const {
     if constexpr (std::is_same_v<T, double>) {
       const PhiloxBlock b = block(i >> 1);
       const uint64_t both = uint64_t{i & 1 ? b.x3 : b.x1} << 32 | (i & 1 ? b.x2 : b.x0);
@@ -62,7 +63,8 @@ class Random {
 
   /// Normal with mean 0 and variance 1, by Box and Muller from two words u, v in (0, 1):  √(−2 ln u)·(cos 2πv, sin 2πv).
   /// |result| < 6.8. In float it is that of double but for rounding.
-  template <class T> KAPPA_HD T normal(int64_t i) const {
+  template <class T>
+  KAPPA_HD T normal(int64_t i) const {
     const PhiloxBlock b = block(i >> 2);
     const T u = (T(i & 2 ? b.x2 : b.x0) + T(0.5)) * T(0x1p-32), v = (T(i & 2 ? b.x3 : b.x1) + T(0.5)) * T(0x1p-32);
     const T radius = std::sqrt(T(-2) * std::log(u)), angle = T(6.283185307179586) * v;

@@ -17,19 +17,15 @@ KAPPA_HD inline float fast_exp(float x) {
   return __expf(x);
 #else
   // e^x = 2^n·e^r with |r| ≤ ln 2 / 2; e^r by a polynomial of degree 7 (Cephes' coefficients), 2^n by its exponent bits.
-  // n is rounded by adding 1.5·2²³, which leaves it in the low bits: no call, no conversion. Below −87 the result is 1.6e-38, not
-  // 0.
+  // n is rounded by adding 1.5·2²³, which leaves it in the low bits: no call, no conversion. Below −87 the result is 1.6e-38, not 0.
+  // The polynomial is evaluated in pairs (Estrin): in a loop its latency, not its operations, is what costs.
   x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;
-  const float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
+  const float r = x - n * 0.693359375f + n * 2.12194440e-4f, r2 = r * r;
+  const float low = 1.6666665459e-1f * r + 5.0000001201e-1f, middle = 8.3334519073e-3f * r + 4.1665795894e-2f;
+  const float high = 1.9875691500e-4f * r + 1.3981999507e-3f;
+  const float p = ((high * r2 + middle) * r2 + low) * r2 + (r + 1.0f);
   return p * std::bit_cast<float>((std::bit_cast<int32_t>(shifted) + 127) << 23);
 #endif
 }

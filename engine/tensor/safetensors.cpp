@@ -28,8 +28,8 @@ struct float16 {
   }
 };
 
-/// The float toward zero from x, with its last bit set if anything was cut off. Rounded again to fewer bits it gives what x itself
-/// gives (rounding to odd), which two roundings to nearest do not.
+/// The float toward zero from x, with its last bit set if anything was cut off. Rounded again to fewer bits it gives what x
+/// itself gives (rounding to odd), which two roundings to nearest do not.
 float rounded_to_odd(double x) {
   const float nearest = float(x);
   if (double(nearest) == x || std::isnan(x)) return nearest;
@@ -38,7 +38,8 @@ float rounded_to_odd(double x) {
   return std::bit_cast<float>(bits | 1);
 }
 
-template <class To, class From> To rounded(From x) {
+template <class To, class From>
+To rounded(From x) {
   if constexpr (std::is_same_v<To, bfloat16> && std::is_same_v<From, double>)
     return bfloat16(rounded_to_odd(x));
   else if constexpr (std::is_same_v<To, From>)
@@ -50,7 +51,8 @@ template <class To, class From> To rounded(From x) {
 }
 
 /// Calls use(i, value) with every element, stored as From.
-template <class From, class Use> void each(const StoredTensor& tensor, Use use) {
+template <class From, class Use>
+void each(const StoredTensor& tensor, Use use) {
   const std::byte* from = tensor.bytes.data();
   for (size_t i = 0; i < tensor.bytes.size() / sizeof(From); ++i) {
     From value;  // the data need not be aligned
@@ -64,29 +66,38 @@ template <class From, class Use> void each(const StoredTensor& tensor, Use use) 
 }
 
 template <class T>
-  requires std::is_same_v<T, double> || std::is_same_v<T, float> || std::is_same_v<T, bfloat16>
+requires std::is_same_v<T, double> || std::is_same_v<T, float> || std::is_same_v<T, bfloat16>
 void copy(const StoredTensor& tensor, const std::string& path, T* out) {
   const auto put = [out](size_t i, auto value) { out[i] = rounded<T>(value); };
   switch (tensor.type) {
-    case StoredType::f64: return each<double>(tensor, put);
-    case StoredType::f32: return each<float>(tensor, put);
-    case StoredType::bf16: return each<bfloat16>(tensor, put);
-    case StoredType::f16: return each<float16>(tensor, put);
-    default: refuse(tensor, path, "floating-point numbers");
+    case StoredType::f64:
+      return each<double>(tensor, put);
+    case StoredType::f32:
+      return each<float>(tensor, put);
+    case StoredType::bf16:
+      return each<bfloat16>(tensor, put);
+    case StoredType::f16:
+      return each<float16>(tensor, put);
+    default:
+      refuse(tensor, path, "floating-point numbers");
   }
 }
 
 template <class T>
-  requires std::is_same_v<T, int64_t> || std::is_same_v<T, int32_t>
+requires std::is_same_v<T, int64_t> || std::is_same_v<T, int32_t>
 void copy(const StoredTensor& tensor, const std::string& path, T* out) {
   const auto put = [&](size_t i, auto value) {
     out[i] = T(value);
-    require(out[i] == value, "{}: {}: expected integers of 32 bits, found {} at element {}", path, printable(tensor.name), value, i);
+    require(out[i] == value, "{}: {}: expected integers of 32 bits, found {} at element {}", path, printable(tensor.name), value,
+            i);
   };
   switch (tensor.type) {
-    case StoredType::i64: return each<int64_t>(tensor, put);
-    case StoredType::i32: return each<int32_t>(tensor, put);
-    default: refuse(tensor, path, "integers");
+    case StoredType::i64:
+      return each<int64_t>(tensor, put);
+    case StoredType::i32:
+      return each<int32_t>(tensor, put);
+    default:
+      refuse(tensor, path, "integers");
   }
 }
 
@@ -108,25 +119,37 @@ void copy(const StoredTensor& tensor, const std::string& path, bool* out) {
 int64_t size_of(StoredType type) {
   switch (type) {
     case StoredType::f64:
-    case StoredType::i64: return 8;
+    case StoredType::i64:
+      return 8;
     case StoredType::f32:
-    case StoredType::i32: return 4;
+    case StoredType::i32:
+      return 4;
     case StoredType::bf16:
-    case StoredType::f16: return 2;
-    default: return 1;
+    case StoredType::f16:
+      return 2;
+    default:
+      return 1;
   }
 }
 
 const char* name_of(StoredType type) {
   switch (type) {
-    case StoredType::f64: return "F64";
-    case StoredType::f32: return "F32";
-    case StoredType::bf16: return "BF16";
-    case StoredType::f16: return "F16";
-    case StoredType::i64: return "I64";
-    case StoredType::i32: return "I32";
-    case StoredType::u8: return "U8";
-    case StoredType::boolean: return "BOOL";
+    case StoredType::f64:
+      return "F64";
+    case StoredType::f32:
+      return "F32";
+    case StoredType::bf16:
+      return "BF16";
+    case StoredType::f16:
+      return "F16";
+    case StoredType::i64:
+      return "I64";
+    case StoredType::i32:
+      return "I32";
+    case StoredType::u8:
+      return "U8";
+    case StoredType::boolean:
+      return "BOOL";
   }
   return "?";
 }
@@ -160,9 +183,10 @@ const StoredTensor& SafetensorsFile::at(const std::string& name, std::span<const
   return tensor;
 }
 
-template <class T> void SafetensorsFile::read(const StoredTensor& tensor, std::span<T> out) const {
-  require(tensor.size() == int64_t(out.size()), "{}: {}: expected {} elements, found {}", path_, printable(tensor.name), out.size(),
-          tensor.size());
+template <class T>
+void SafetensorsFile::read(const StoredTensor& tensor, std::span<T> out) const {
+  require(tensor.size() == int64_t(out.size()), "{}: {}: expected {} elements, found {}", path_, printable(tensor.name),
+          out.size(), tensor.size());
   copy(tensor, path_, out.data());
 }
 

@@ -3,11 +3,11 @@
 //
 //     uint64 n, little endian | n bytes of JSON | data
 //
-// The JSON is an object: name → {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, offsets counted from the start of the
-// data, and perhaps "__metadata__" → {text: text}. The tensors cover the data without a gap and without an overlap.
+// The JSON is an object: name → {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, offsets counted from the start
+// of the data, and perhaps "__metadata__" → {text: text}. The tensors cover the data without a gap and without an overlap.
 //
-// The reader maps the file and believes nothing: whatever does not hold is an InputError that names the file, the tensor, what was
-// expected and what was found. Stricter than the format: at most 4 axes, and only the types below.
+// The reader maps the file and believes nothing: whatever does not hold is an InputError that names the file, the tensor, what
+// was expected and what was found. Stricter than the format: at most 4 axes, and only the types below.
 
 #include <cstdint>
 #include <filesystem>
@@ -58,10 +58,11 @@ class SafetensorsFile {
   /// Throws InputError if the file has no such tensor or it has another shape.
   const StoredTensor& at(const std::string& name, std::span<const int64_t> shape) const;
 
-  /// Copies all elements to `out`, which has room for exactly that many. Between floating-point types each value is rounded once, to
-  /// nearest even; an I64 read as int32 must fit; bool must be 0 or 1. No other conversions: integers are not read as numbers with a
-  /// fraction, nor the other way round. T: double, float, bfloat16 | int64_t, int32_t | uint8_t | bool.
-  template <class T> void read(const StoredTensor& tensor, std::span<T> out) const;
+  /// Copies all elements to `out`, which has room for exactly that many. Between floating-point types each value is rounded once,
+  /// to nearest even; an I64 read as int32 must fit; bool must be 0 or 1. No other conversions: integers are not read as numbers
+  /// with a fraction, nor the other way round. T: double, float, bfloat16 | int64_t, int32_t | uint8_t | bool.
+  template <class T>
+  void read(const StoredTensor& tensor, std::span<T> out) const;
 
  private:
   std::string path_;

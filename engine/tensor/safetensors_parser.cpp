@@ -88,7 +88,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (state_ == State::tensor) {
       const Entry& e = entries.back();
       require(e.type && e.shape && e.offsets, "{}: expected dtype, shape and data_offsets, found no {}", where(),
-              !e.type ? "dtype" : !e.shape ? "shape" : "data_offsets");
+              !e.type    ? "dtype"
+              : !e.shape ? "shape"
+                         : "data_offsets");
     }
     state_ = State::top;
     return true;
@@ -117,14 +119,17 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   [[noreturn]] void refuse(const std::string& found) const {
     switch (state_) {
-      case State::start: throw InputError(fmt::format("{}: expected a JSON object as header, found {}", path_, found));
-      case State::top: throw InputError(fmt::format("{}: {}: expected an object, found {}", path_, printable(key_), found));
+      case State::start:
+        throw InputError(fmt::format("{}: expected a JSON object as header, found {}", path_, found));
+      case State::top:
+        throw InputError(fmt::format("{}: {}: expected an object, found {}", path_, printable(key_), found));
       case State::metadata:
         throw InputError(fmt::format("{}: __metadata__: {}: expected a text, found {}", path_, printable(key_), found));
       case State::tensor:
         throw InputError(fmt::format("{}: {}: expected {}, found {}", where(), key_,
                                      key_ == "dtype" ? "a text" : "an array of whole numbers", found));
-      case State::numbers: break;
+      case State::numbers:
+        break;
     }
     throw InputError(fmt::format("{}: {}: expected whole numbers from 0 to 2^63 - 1, found {}", where(), key_, found));
   }
@@ -132,8 +137,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   StoredType type_named(const std::string& text) const {
     for (StoredType type : all_types)
       if (text == name_of(type)) return type;
-    throw InputError(fmt::format("{}: dtype: expected F64, F32, BF16, F16, I64, I32, U8 or BOOL, found \"{}\"", where(),
-                                 printable(text)));
+    throw InputError(
+        fmt::format("{}: dtype: expected F64, F32, BF16, F16, I64, I32, U8 or BOOL, found \"{}\"", where(), printable(text)));
   }
 
   const std::string& path_;
@@ -143,7 +148,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::vector<int64_t>* numbers_ = nullptr;
 };
 
-/// Bytes that `e` needs by type and shape, or nothing where the extents (an axis of none taken as one) do not multiply within 63 bits.
+/// Bytes that `e` needs by type and shape, or nothing where the extents (an axis of none taken as one) do not multiply within 63
+/// bits.
 std::optional<int64_t> bytes_needed(const Entry& e) {
   int64_t bytes = size_of(*e.type);
   for (int64_t extent : *e.shape)
@@ -155,12 +161,14 @@ StoredTensor checked(Entry& e, std::span<const std::byte> data, const std::strin
   const std::string name = printable(e.name);
   require(e.offsets->size() == 2, "{}: {}: data_offsets: expected two numbers, found {}", path, name, e.offsets->size());
   const int64_t begin = (*e.offsets)[0], end = (*e.offsets)[1], size = int64_t(data.size());
-  require(begin <= end && end <= size, "{}: {}: expected data_offsets in order within {} bytes of data, found [{}, {}]", path, name,
-          size, begin, end);
+  require(begin <= end && end <= size, "{}: {}: expected data_offsets in order within {} bytes of data, found [{}, {}]", path,
+          name, size, begin, end);
   const auto needed = bytes_needed(e);
   require(needed.has_value(), "{}: {}: shape: expected a size below 2^63 bytes, found more", path, name);
   require(*needed == end - begin, "{}: {}: expected {} bytes for its shape, found {}", path, name, *needed, end - begin);
-  return {.name = std::move(e.name), .type = *e.type, .shape = std::move(*e.shape),
+  return {.name = std::move(e.name),
+          .type = *e.type,
+          .shape = std::move(*e.shape),
           .bytes = data.subspan(size_t(begin), size_t(end - begin))};
 }
 
@@ -191,7 +199,8 @@ SafetensorsContents parse_safetensors(std::span<const std::byte> file, const std
   int64_t covered = 0;
   for (const StoredTensor& tensor : contents.tensors) {
     const auto [begin, end] = range(tensor);
-    require(begin == covered, "{}: {}: expected its data to begin at byte {}, found {}", path, printable(tensor.name), covered, begin);
+    require(begin == covered, "{}: {}: expected its data to begin at byte {}, found {}", path, printable(tensor.name), covered,
+            begin);
     covered = end;
   }
   require(covered == int64_t(data.size()), "{}: expected {} bytes of data, found {}", path, covered, data.size());

@@ -140,7 +140,7 @@ TEST_CASE("bpe: training stops when there is nothing left to merge, tells its pr
 }
 
 TEST_CASE("bpe: limits on the text count characters, and the document that exceeds the sum is the last") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   const auto path =
       folder.write("a.jsonl", "{\"text\":\"äöüß\"}\n{\"text\":\"xyz\"}\n{\"text\":\"abc\"}\n{\"text\":\"never\"}\n");
   const auto counts = [&](TextLimits limits) {

@@ -23,7 +23,7 @@ std::string complaint_about(const std::filesystem::path& path) {
 }  // namespace
 
 TEST_CASE("documents: a line of JSON is a document") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   const auto path = folder.write(
       "a.jsonl",
       "{\"text\": \"one\"}\n{\"id\": [1, {\"text\": 2}], \"text\": \"tw\\u00f6\\n\"}\r\n\n  \n{\"text\":\"\\ud83d\\ude00\"}");
@@ -31,7 +31,7 @@ TEST_CASE("documents: a line of JSON is a document") {
 }
 
 TEST_CASE("documents: what is wrong in a line is named with its file and line") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   const auto said = [&](const std::string& line) {
     const auto path = folder.write("a.jsonl", "{\"text\": \"good\"}\n\n" + line + "\n{\"text\": \"good\"}\n");
     const std::string message = complaint_about(path), where = path.string() + ":3: ";
@@ -52,7 +52,7 @@ TEST_CASE("documents: what is wrong in a line is named with its file and line") 
 }
 
 TEST_CASE("documents: any other file is one document of plain text, repaired where it is not UTF-8") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   const auto reader = open_documents(folder.write("a.md", "line\nl\xFFine\n\xE2\x82"));
   CHECK(read_all(*reader) == Texts{"line\nl\xEF\xBF\xBDine\n\xEF\xBF\xBD"});
   CHECK(reader->replacements() == 2);
@@ -63,7 +63,7 @@ TEST_CASE("documents: any other file is one document of plain text, repaired whe
 }
 
 TEST_CASE("documents: a folder is its text files in the order of their names") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   std::filesystem::create_directory(folder / "sub.txt");
   folder.write("b.txt", "b\xFF");
   folder.write("a.jsonl", "{\"text\": \"a1\"}\n{\"text\": \"a2\"}\n");
@@ -79,7 +79,7 @@ TEST_CASE("documents: a folder is its text files in the order of their names") {
 }
 
 TEST_CASE("documents: a share holds out every n-th document, a file all of its own") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   std::string lines;
   for (int i = 1; i <= 10; ++i) lines += fmt::format("{{\"text\": \"{}\"}}\n", i);
   const auto path = folder.write("a.jsonl", lines), held_out = folder.write("v.txt", "held out");
@@ -103,7 +103,7 @@ TEST_CASE("documents: a share holds out every n-th document, a file all of its o
 }
 
 TEST_CASE("documents: a batch holds documents until they are long enough") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   const auto reader =
       open_documents(folder.write("a.jsonl", "{\"text\":\"12\"}\n{\"text\":\"34\"}\n{\"text\":\"567\"}\n{\"text\":\"8\"}\n"));
   CHECK(read_batch(*reader, 3) == Texts{"12", "34"});
@@ -113,7 +113,7 @@ TEST_CASE("documents: a batch holds documents until they are long enough") {
 }
 
 TEST_CASE("documents: random bytes give documents or one line of complaint") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   std::mt19937_64 random(47);
   const std::string likely = "{}[]\":,\\ntextu0d8\n\n \xFF\xE2";
   for (int round = 0; round < 2000; ++round) {

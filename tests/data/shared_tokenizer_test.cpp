@@ -11,7 +11,7 @@ TEST_CASE("the paper's tokenizer: every vector, and the bytes of every token") {
   const char* shared = std::getenv("KAPPA_SHARED");
   if (shared == nullptr) return skip("KAPPA_SHARED names no folder with the paper's tokenizer");
   const auto folder = std::filesystem::path(shared) / "tokenizer";
-  const auto json = [&](const char* name) { return nlohmann::json::parse(read_text(folder / name)); };
+  const auto json = [&](const char* name) { return nlohmann::json::parse(read_file(folder / name)); };
 
   const Tokenizer tokenizer = load_tokenizer(folder / "kappa32k");
   CHECK(tokenizer.size() == 32768);
@@ -32,9 +32,9 @@ TEST_CASE("the paper's tokenizer: every vector, and the bytes of every token") {
   }
 
   // Saved again, it is the same file.
-  const TemporaryFolder copy;
+  const TextFolder copy;
   save_tokenizer(tokenizer, copy / "kappa32k");
-  CHECK(read_text(copy / "kappa32k.tiktoken") == read_text(folder / "kappa32k.tiktoken"));
+  CHECK(read_file(copy / "kappa32k.tiktoken") == read_file(folder / "kappa32k.tiktoken"));
   for (const char* key : {"pattern", "special_tokens", "n_vocab", "n_mergeable", "bos", "bos_id", "name"})
-    CHECK(nlohmann::json::parse(read_text(copy / "kappa32k.json"))[key] == json("kappa32k.json")[key]);
+    CHECK(nlohmann::json::parse(read_file(copy / "kappa32k.json"))[key] == json("kappa32k.json")[key]);
 }

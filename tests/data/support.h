@@ -1,51 +1,29 @@
 #pragma once
 // What the tests of data share.
 
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 
 #include "engine/core/error.h"
+#include "engine/core/file.h"
 #include "tests/support/catch.h"
+#include "tests/support/skip.h"
+#include "tests/support/temp_folder.h"
 
 namespace kappa::test {
 
-/// A folder of its own, gone with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kappa-test-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+struct TextFolder : TempFolder {
   /// Writes a file in it and returns its path.
   std::filesystem::path write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
+    std::ofstream(*this / name, std::ios::binary) << bytes;
+    return *this / name;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
-inline std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 inline nlohmann::json fixture(const std::string& name) {
-  return nlohmann::json::parse(read_text(std::filesystem::path(KAPPA_SOURCE_DIR) / "tests/data/fixtures" / name));
+  return nlohmann::json::parse(read_file(std::filesystem::path(KAPPA_SOURCE_DIR) / "tests/data/fixtures" / name));
 }
 
 inline int64_t random_below(std::mt19937_64& random, int64_t n) { return int64_t(random() % uint64_t(n)); }
@@ -77,11 +55,5 @@ std::string complaint(Action&& action) {
 }
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-/// Says that a test cannot run here. Under ctest, where a test is a process of its own, it counts as skipped.
-inline void skip(const std::string& reason) {
-  WARN("skipped: " << reason);
-  if (std::getenv("CTEST_INTERACTIVE_DEBUG_MODE") != nullptr) std::exit(4);
-}
 
 }  // namespace kappa::test

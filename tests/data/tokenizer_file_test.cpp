@@ -19,7 +19,7 @@ bool same(const Vocabulary& a, const Vocabulary& b) {
 
 /// What is said of T.tiktoken and T.json with these contents; "" if they are accepted.
 std::string complaint_about(const std::string& tokens, const std::string& description) {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   folder.write("t.tiktoken", tokens);
   if (!description.empty()) folder.write("t.json", description);
   std::string message = complaint([&] { load_tokenizer(folder / "t"); });
@@ -45,7 +45,7 @@ TEST_CASE("base64: the vectors of RFC 4648, and bytes survive") {
 }
 
 TEST_CASE("tokenizer file: what is saved is loaded") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   Vocabulary v = small().vocabulary();
   v.name = "mine";
   v.specials = {"<|x|>", "<|start|>"};
@@ -60,16 +60,16 @@ TEST_CASE("tokenizer file: what is saved is loaded") {
     CHECK(loaded.encode("three one € two") == saved.encode("three one € two"));
   }
   CHECK(notice.empty());
-  CHECK(Json::parse(read_text(folder / "t.token_bytes.json")).get<std::vector<int32_t>>() == saved.token_bytes());
-  const Json description = Json::parse(read_text(folder / "t.json"));
+  CHECK(Json::parse(read_file(folder / "t.token_bytes.json")).get<std::vector<int32_t>>() == saved.token_bytes());
+  const Json description = Json::parse(read_file(folder / "t.json"));
   CHECK(description["n_vocab"] == saved.size());
   CHECK(description["special_tokens"]["<|start|>"] == saved.bos_id());
-  CHECK(read_text(folder / "t.tiktoken").starts_with("AA== 0\nAQ== 1\n"));
+  CHECK(read_file(folder / "t.tiktoken").starts_with("AA== 0\nAQ== 1\n"));
   CHECK_FALSE(std::filesystem::exists(folder / "t.tiktoken.tmp"));
 }
 
 TEST_CASE("tokenizer file: without a description the pattern and specials are the paper's, and that is said") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   save_tokenizer(small(), folder / "t");
   std::filesystem::remove(folder / "t.json");
   std::string notice;
@@ -87,15 +87,15 @@ TEST_CASE("tokenizer file: lines may come in any order") {
   std::shuffle(lines.begin(), lines.end(), random);
   std::string text;
   for (const auto& line : lines) text += line;
-  const TemporaryFolder folder;
+  const TextFolder folder;
   folder.write("t.tiktoken", text + "\n");
   CHECK(load_tokenizer(folder / "t").encode("A") == std::vector<int32_t>{255 - 'A'});
 }
 
 TEST_CASE("tokenizer file: what is wrong is named with its file and line") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   save_tokenizer(small(), folder / "t");
-  const std::string tokens = read_text(folder / "t.tiktoken");
+  const std::string tokens = read_file(folder / "t.tiktoken");
   const auto with = [&](const std::string& old_part, const std::string& new_part) {
     std::string changed = tokens;
     const size_t at = changed.find(old_part);
@@ -122,9 +122,9 @@ TEST_CASE("tokenizer file: what is wrong is named with its file and line") {
 }
 
 TEST_CASE("tokenizer file: what is wrong in the description is named with its key") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   save_tokenizer(small(), folder / "t");
-  const std::string tokens = read_text(folder / "t.tiktoken"), good = read_text(folder / "t.json");
+  const std::string tokens = read_file(folder / "t.tiktoken"), good = read_file(folder / "t.json");
   const auto changed = [&](auto change) {
     Json description = Json::parse(good);
     change(description);
@@ -157,9 +157,9 @@ TEST_CASE("tokenizer file: what is wrong in the description is named with its ke
 }
 
 TEST_CASE("tokenizer file: damaged files give a complaint, not a crash") {
-  const TemporaryFolder folder;
+  const TextFolder folder;
   save_tokenizer(small(), folder / "t");
-  const std::string tokens = read_text(folder / "t.tiktoken"), description = read_text(folder / "t.json");
+  const std::string tokens = read_file(folder / "t.tiktoken"), description = read_file(folder / "t.json");
   std::mt19937_64 random(43);
   const auto damaged = [&](std::string text) {
     for (int64_t n = 1 + random_below(random, 4); n > 0 && !text.empty(); --n) {

@@ -63,7 +63,7 @@ TEST_CASE("file: pieces may be written in any order") {
 
 TEST_CASE("file: errors name the path and the system's reason") {
   const TempFolder folder;
-  const std::string missing = (folder / "no" ).string(), path = folder.path().string();
+  const std::string missing = (folder / "no").string(), path = folder.path().string();
   REQUIRE_THROWS_WITH(read_file(missing), missing + ": cannot open: No such file or directory");
   REQUIRE_THROWS_WITH(MappedFile(missing), missing + ": cannot open: No such file or directory");
   REQUIRE_THROWS_WITH(read_file(path), path + ": cannot read: Is a directory");

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t count = 200'000;
 
-template <class Draw> std::vector<double> drawn(Draw draw) {
+template <class Draw>
+std::vector<double> drawn(Draw draw) {
   std::vector<double> x(count);
   for (int64_t i = 0; i < count; ++i) x[size_t(i)] = double(draw(i));
   return x;
@@ -37,7 +38,10 @@ TEST_CASE("philox: known answers of Random123") {
   const Case cases[] = {
       {{0, 0, 0, 0}, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
       {{~0u, ~0u, ~0u, ~0u}, ~0u, ~0u, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+       0xa4093822,
+       0x299f31d0,
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
   };
   for (const Case& c : cases) {
     const PhiloxBlock found = philox(c.counter, c.k0, c.k1);
@@ -46,7 +50,9 @@ TEST_CASE("philox: known answers of Random123") {
 }
 
 TEST_CASE("philox: a number depends on seed, stream, step and index, on each") {
-  const auto bits = [](uint64_t seed, const char* stream, uint64_t step, int64_t i) { return Random(seed, stream, step).bits(i); };
+  const auto bits = [](uint64_t seed, const char* stream, uint64_t step, int64_t i) {
+    return Random(seed, stream, step).bits(i);
+  };
   REQUIRE(bits(1, "a", 2, 3) == bits(1, "a", 2, 3));
   std::set<uint32_t> different;
   for (uint64_t seed : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 40})
@@ -60,7 +66,8 @@ TEST_CASE("philox: a number depends on seed, stream, step and index, on each") {
 TEST_CASE("philox: uniform numbers fill [0, 1)") {
   const Random random(7, "uniform");
   const double tolerance = 5 / std::sqrt(double(count));
-  for (const auto& x : {drawn([&](int64_t i) { return random.uniform<float>(i); }), drawn([&](int64_t i) { return random.uniform<double>(i); })}) {
+  for (const auto& x : {drawn([&](int64_t i) { return random.uniform<float>(i); }),
+                        drawn([&](int64_t i) { return random.uniform<double>(i); })}) {
     const auto [low, high] = std::ranges::minmax(x);
     REQUIRE((low >= 0 && low < 1e-3));
     REQUIRE((high < 1 && high > 0.999));
@@ -94,8 +101,8 @@ TEST_CASE("philox: normal numbers have the moments of a normal distribution") {
 TEST_CASE("philox: a normal number in float is the one in double") {
   const Random random(7, "normal", 3);
   for (int64_t i = 0; i < 10'000; ++i) {
-    // v, 2π and their product are rounded to 24 bits: the angle, up to 2π, is off by at most 1.5·2⁻²¹; times the radius, below 6.8.
-    // u is rounded to 2⁻²⁵ where it is near 1, and the radius there is √(2(1 − u)): off by at most √(2·2⁻²⁵).
+    // v, 2π and their product are rounded to 24 bits: the angle, up to 2π, is off by at most 1.5·2⁻²¹; times the radius,
+    // below 6.8. u is rounded to 2⁻²⁵ where it is near 1, and the radius there is √(2(1 − u)): off by at most √(2·2⁻²⁵).
     const double tolerance = 6.8 * 1.5 * 0x1p-21 + std::sqrt(2 * 0x1p-25);
     REQUIRE(std::fabs(random.normal<float>(i) - random.normal<double>(i)) < tolerance);
   }

@@ -15,7 +15,10 @@ using kappa::test::TempFolder;
 
 namespace {
 
-template <class T> std::span<const std::byte> bytes_of(const std::vector<T>& values) { return std::as_bytes(std::span(values)); }
+template <class T>
+std::span<const std::byte> bytes_of(const std::vector<T>& values) {
+  return std::as_bytes(std::span(values));
+}
 
 std::string with_length(const std::string& header, uint64_t length) {
   return std::string(reinterpret_cast<const char*>(&length), 8) + header;
@@ -37,7 +40,8 @@ std::string refusal(const std::string& header, size_t data = 0) {
   return "";
 }
 
-template <class T> std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
+template <class T>
+std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
   std::vector<T> out(size_t(file.at(name).size()));
   file.read(file.at(name), std::span<T>(out));
   return out;
@@ -113,28 +117,35 @@ TEST_CASE("safetensors: errors of reading name file, tensor, expected and found"
   REQUIRE_THROWS_WITH(values<float>(file, "longs"), path + ": longs: expected floating-point numbers, found I64");
   REQUIRE_THROWS_WITH(values<int32_t>(file, "w"), path + ": w: expected integers, found F32");
   REQUIRE_THROWS_WITH(values<uint8_t>(file, "w"), path + ": w: expected bytes (U8), found F32");
-  REQUIRE_THROWS_WITH(file.read(file.at("longs"), std::span<bool>(flags)), path + ": longs: expected true or false (BOOL), found I64");
-  REQUIRE_THROWS_WITH(values<int32_t>(file, "longs"), path + ": longs: expected integers of 32 bits, found 1099511627776 at element 1");
-  REQUIRE_THROWS_WITH(file.read(file.at("booleans"), std::span<bool>(flags)), path + ": booleans: expected 0 or 1, found 2 at element 1");
+  REQUIRE_THROWS_WITH(file.read(file.at("longs"), std::span<bool>(flags)),
+                      path + ": longs: expected true or false (BOOL), found I64");
+  REQUIRE_THROWS_WITH(values<int32_t>(file, "longs"),
+                      path + ": longs: expected integers of 32 bits, found 1099511627776 at element 1");
+  REQUIRE_THROWS_WITH(file.read(file.at("booleans"), std::span<bool>(flags)),
+                      path + ": booleans: expected 0 or 1, found 2 at element 1");
 }
 
 // Oracle: the nearest of the two neighbours in bfloat16, found by comparing distances in long double; ties to the even one.
 TEST_CASE("safetensors: float64 becomes bfloat16 with one rounding") {
   std::mt19937_64 random(5);
-  std::vector<double> doubles{1 + 0x1p-8, 1 + 0x1p-8 + 0x1p-40, 1 + 3 * 0x1p-8, 1 + 3 * 0x1p-8 - 0x1p-50, 0x1p-133, 0x1p-134, 0x1.8p-134, 1e300, -1e300};
+  std::vector<double> doubles{
+      1 + 0x1p-8, 1 + 0x1p-8 + 0x1p-40, 1 + 3 * 0x1p-8, 1 + 3 * 0x1p-8 - 0x1p-50, 0x1p-133, 0x1p-134, 0x1.8p-134, 1e300, -1e300};
   for (int i = 0; i < 20'000; ++i) {  // near the middle between two neighbours, where two roundings would go wrong
-    const double middle = double(std::bit_cast<float>(uint32_t(random() % 0x7f000000u) & 0xffff0000u) ) * (1 + 0x1p-8);
+    const double middle = double(std::bit_cast<float>(uint32_t(random() % 0x7f000000u) & 0xffff0000u)) * (1 + 0x1p-8);
     doubles.push_back(middle * (1 + double(int(random() % 5) - 2) * 0x1p-45));
   }
   const TempFolder folder;
-  write_safetensors(folder / "a", {{.name = "x", .type = StoredType::f64, .shape = {int64_t(doubles.size())}, .bytes = bytes_of(doubles)}});
+  write_safetensors(folder / "a",
+                    {{.name = "x", .type = StoredType::f64, .shape = {int64_t(doubles.size())}, .bytes = bytes_of(doubles)}});
   const auto found = values<bfloat16>(SafetensorsFile(folder / "a"), "x");
   for (size_t i = 0; i < doubles.size(); ++i) {
     const double x = doubles[i], magnitude = std::fabs(x);
     uint32_t low = 0;  // the largest bfloat16 not above |x|, by its bits
     for (uint32_t bit = 0x4000; bit > 0; bit >>= 1)
       if (low + bit < 0x7f80 && double(std::bit_cast<float>((low + bit) << 16)) <= magnitude) low += bit;
-    const auto value = [](uint32_t bits) { return bits == 0x7f80 ? 0x1p128L : static_cast<long double>(std::bit_cast<float>(bits << 16)); };
+    const auto value = [](uint32_t bits) {
+      return bits == 0x7f80 ? 0x1p128L : static_cast<long double>(std::bit_cast<float>(bits << 16));
+    };
     const long double below = magnitude - value(low), above = value(low + 1) - magnitude;
     const uint32_t nearest = below < above || (below == above && low % 2 == 0) ? low : low + 1;
     INFO(x);
@@ -161,7 +172,8 @@ TEST_CASE("safetensors: a file that is too short for what it says") {
   REQUIRE_THROWS_WITH(read(""), "x: expected at least the 8 bytes of a safetensors file, found 0");
   REQUIRE_THROWS_WITH(read("1234567"), "x: expected at least the 8 bytes of a safetensors file, found 7");
   REQUIRE_THROWS_WITH(read(with_length("{}", 3)), "x: expected a header of at most 2 bytes, found a length of 3");
-  REQUIRE_THROWS_WITH(read(with_length("{}", ~uint64_t{0})), "x: expected a header of at most 2 bytes, found a length of 18446744073709551615");
+  REQUIRE_THROWS_WITH(read(with_length("{}", ~uint64_t{0})),
+                      "x: expected a header of at most 2 bytes, found a length of 18446744073709551615");
   REQUIRE_THROWS_WITH(read(with_length("", 0)), "x: expected a header that begins with {");
 }
 

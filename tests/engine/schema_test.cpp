@@ -102,7 +102,8 @@ TEST_CASE("schema: what a file leaves out keeps its default") {
 }
 
 TEST_CASE("schema: the last override wins, over the file too") {
-  const Settings s = read("net: {n_layer: 2, chunk: 3}", {"net.n_layer=5", "net.n_layer=6", "net.chunk=auto", "data.steps=[3,4]", "data.path=", "device=a=b"});
+  const Settings s = read("net: {n_layer: 2, chunk: 3}",
+                          {"net.n_layer=5", "net.n_layer=6", "net.chunk=auto", "data.steps=[3,4]", "data.path=", "device=a=b"});
   REQUIRE(s.net.layers == 6);
   REQUIRE(!s.net.chunk);
   REQUIRE(s.steps == std::vector<int64_t>{3, 4});
@@ -123,30 +124,49 @@ TEST_CASE("schema: a wrong key is named with its line and the key that may be me
   REQUIRE(refusal("", {"net.n_headd=3"}) == "--set: net.n_headd: unknown key (did you mean n_head?)");
   REQUIRE(refusal("", {"net.n_head"}) == "--set net.n_head: expected KEY=VALUE");
   REQUIRE(refusal("", {"net=3"}) == "--set: net: expected keys below it, found \"3\"");
+  REQUIRE(refusal("", {"data.steps=[1"}) == "--set data.steps:1: list: expected a value, found further keys");
+  REQUIRE(refusal("ab: 1") == "x.yaml:1: ab: unknown key");
   REQUIRE(refusal(std::string(100'000, 'k') + ": 1").size() < 200);
 }
 
 TEST_CASE("schema: a wrong value is named with its line, what was expected and what was found") {
   REQUIRE(refusal("net:\n  n_layer: abc\n") == "x.yaml:2: net.n_layer: expected an integer of at least 1, found \"abc\"");
   const std::string integer = "expected an integer of at least 1, found ";
-  for (const auto& [value, found] : std::vector<std::pair<std::string, std::string>>{
-           {"0", "\"0\""}, {"1.5", "\"1.5\""}, {"1e3", "\"1e3\""}, {"+1", "\"+1\""}, {"0x10", "\"0x10\""}, {"1_000", "\"1_000\""},
-           {"9007199254740993", "\"9007199254740993\""}, {"99999999999999999999", "\"99999999999999999999\""},
-           {"'3'", "the text \"3\""}, {"", "nothing"}, {"~", "nothing"}, {"null", "nothing"}, {"[1]", "a list"}, {"{}", "keys"},
-           {"auto", "\"auto\""}, {"1 2", "\"1 2\""}, {"true", "\"true\""}}) {
+  for (const auto& [value, found] :
+       std::vector<std::pair<std::string, std::string>>{{"0", "\"0\""},
+                                                        {"1.5", "\"1.5\""},
+                                                        {"1e3", "\"1e3\""},
+                                                        {"+1", "\"+1\""},
+                                                        {"0x10", "\"0x10\""},
+                                                        {"1_000", "\"1_000\""},
+                                                        {"9007199254740993", "\"9007199254740993\""},
+                                                        {"99999999999999999999", "\"99999999999999999999\""},
+                                                        {"'3'", "the text \"3\""},
+                                                        {"", "nothing"},
+                                                        {"~", "nothing"},
+                                                        {"null", "nothing"},
+                                                        {"[1]", "a list"},
+                                                        {"{}", "keys"},
+                                                        {"auto", "\"auto\""},
+                                                        {"1 2", "\"1 2\""},
+                                                        {"true", "\"true\""}}) {
     INFO(value);
     if (value == "{}") continue;  // further keys; see below
     REQUIRE(refusal("net: {n_layer: " + value + "}") == "x.yaml:1: net.n_layer: " + integer + found);
   }
   REQUIRE(refusal("net: {n_head: 0}") == "x.yaml:1: net.n_head: expected an integer in [1, 100] or -1, found \"0\"");
-  for (const std::string value : {"nan", ".nan", "inf", "-.inf", ".inf", "1e999", "1", "-0.1", "0,5", "'0.5'", "abc", "1e-999"})
-    REQUIRE_THAT(refusal("net: {rate: " + value + "}"), Catch::Matchers::StartsWith("x.yaml:1: net.rate: expected a number in [0, 1), found "));
+  for (const std::string value : {"nan", ".nan", "inf", "-.inf", ".inf", "1e999", "1", "-0.1", "'0.5'", "abc", "1e-999"})
+    REQUIRE_THAT(refusal("net: {rate: " + value + "}"),
+                 Catch::Matchers::StartsWith("x.yaml:1: net.rate: expected a number in [0, 1), found "));
   for (const std::string value : {"yes", "1", "True", "'true'", "\"\""})
-    REQUIRE_THAT(refusal("net: {deep: " + value + "}"), Catch::Matchers::StartsWith("x.yaml:1: net.deep: expected true or false, found "));
+    REQUIRE_THAT(refusal("net: {deep: " + value + "}"),
+                 Catch::Matchers::StartsWith("x.yaml:1: net.deep: expected true or false, found "));
   REQUIRE(refusal("net: {chunk: 0}") == "x.yaml:1: net.chunk: expected auto or an integer of at least 1, found \"0\"");
   REQUIRE(refusal("data: {colour: blue}") == "x.yaml:1: data.colour: expected red | dark-green, found \"blue\"");
-  REQUIRE(refusal("data: {steps: 3}") == "x.yaml:1: data.steps: expected a list [a, b, …] of integers of at least 1, found \"3\"");
-  REQUIRE(refusal("data: {steps: [3, x]}") == "x.yaml:1: data.steps: expected a list [a, b, …] of integers of at least 1, found a list");
+  REQUIRE(refusal("data: {steps: 3}") ==
+          "x.yaml:1: data.steps: expected a list [a, b, …] of integers of at least 1, found \"3\"");
+  REQUIRE(refusal("data: {steps: [3, x]}") ==
+          "x.yaml:1: data.steps: expected a list [a, b, …] of integers of at least 1, found a list");
   REQUIRE(refusal("", {"net.rate=nan"}) == "--set: net.rate: expected a number in [0, 1), found \"nan\"");
 }
 
@@ -169,12 +189,12 @@ TEST_CASE("schema: YAML that is broken, or more than a configuration needs, is r
     INFO(yaml);
     REQUIRE(refusal(yaml) == message);
   }
-  for (const auto& [yaml, start] : std::vector<std::pair<std::string, std::string>>{{"device: a\nnet: [1\n", "x.yaml:2: net: expected a value, found "},
-                                                                        {"device: a\n  net: b: c\n", "x.yaml:2: expected YAML, found: "},
-                                                                        {"device: \"a\n", "x.yaml:2: expected YAML, found: "},
-                                                                        {"device: 'a", "x.yaml:2: expected YAML, found: "},
-                                                                        {"device: @a", "x.yaml:1: expected YAML, found: "},
-                                                                        {"%FOO\n---\n%", "x.yaml:3: expected YAML, found: "}})
+  for (const auto& [yaml, start] :
+       std::vector<std::pair<std::string, std::string>>{{"device: a\nnet: [1\n", "x.yaml:2: net: expected a value, found "},
+                                                        {"device: a\n  net: b: c\n", "x.yaml:2: expected YAML, found: "},
+                                                        {"device: \"a\n", "x.yaml:3: expected YAML, found: "},
+                                                        {"device: 'a", "x.yaml:2: expected YAML, found: "},
+                                                        {"device: @a", "x.yaml:1: expected YAML, found: "}})
     REQUIRE_THAT(refusal(yaml), Catch::Matchers::StartsWith(start));
 }
 
@@ -217,8 +237,29 @@ TEST_CASE("schema: what is written is read back as it was") {
   s.net = {.layers = int64_t{1} << 53, .heads = -1, .rate = 0.1 + 0.2, .chunk = 5, .deep = false};
   s.steps = {1, 2, 3};
   s.colour = Colour::dark_green;
-  for (const std::string text : {"", "plain/path_1.txt", "true", "auto", "null", "12", "-", "a b", "a: b # c", "\"quoted\" \\ back", "two\nlines\ttab",
-                                 "κ", " padded ", "'", "~", "[x]", std::string("\0\x01\x7f", 3).c_str(), "%", "@", "y", "0x1", ".5"}) {
+  const std::string odd[] = {"",
+                             "plain/path_1.txt",
+                             "true",
+                             "auto",
+                             "null",
+                             "12",
+                             "-",
+                             "a b",
+                             "a: b # c",
+                             "\"quoted\" \\ back",
+                             "two\nlines\ttab",
+                             "κ",
+                             " padded ",
+                             "'",
+                             "~",
+                             "[x]",
+                             std::string("\0\x01\x7f", 3),
+                             "%",
+                             "@",
+                             "y",
+                             "0x1",
+                             ".5"};
+  for (const std::string& text : odd) {
     s.path = s.device = text;
     const std::string yaml = written(s);
     INFO(yaml);
@@ -241,7 +282,8 @@ TEST_CASE("schema: the written form, with and without help") {
           "net:\n  n_layer: 8\n  n_head: 4\n  rate: 1.0e-05\n  chunk: auto\n  deep: true\n"
           "data:\n  path: \"\"\n  colour: red\n  steps: []\n");
   const std::string reference = schema.reference();
-  REQUIRE_THAT(reference, Catch::Matchers::Contains("\n# The network.\nnet:\n  n_layer: 8") && Catch::Matchers::Contains("  # of it [red | dark-green]\n"));
+  REQUIRE_THAT(reference, Catch::Matchers::Contains("\n# The network.\nnet:\n  n_layer: 8") &&
+                              Catch::Matchers::Contains("  # of it [red | dark-green]\n"));
   REQUIRE(written(read(reference)) == schema.yaml());
 }
 
@@ -265,6 +307,7 @@ TEST_CASE("schema: a reader of one section leaves the others alone, but needs it
   schema.section("net", "").key("n_layer", net.layers, "");
   schema.read_own_sections("other: {n_layer: x}\ntop: 3\nnet: {n_layer: 3}\n", "x.yaml");
   REQUIRE(net.layers == 3);
-  REQUIRE_THROWS_WITH(schema.read_own_sections("net: {n_lay: 3}", "x.yaml"), "x.yaml:1: net.n_lay: unknown key (did you mean n_layer?)");
+  REQUIRE_THROWS_WITH(schema.read_own_sections("net: {n_lay: 3}", "x.yaml"),
+                      "x.yaml:1: net.n_lay: unknown key (did you mean n_layer?)");
   REQUIRE_THROWS_WITH(schema.read_own_sections("nett: {n_layer: 3}", "x.yaml"), "x.yaml: expected a section net, found none");
 }

@@ -9,7 +9,8 @@
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   const std::filesystem::path corpus = (*argv)[*argc - 1];
   int number = 0;
-  for (const std::string& seed : kappa::test::KAPPA_FUZZ_SEEDS()) kappa::write_file(corpus / ("seed" + std::to_string(number++)), seed);
+  for (const std::string& seed : kappa::test::KAPPA_FUZZ_SEEDS())
+    kappa::write_file(corpus / ("seed" + std::to_string(number++)), seed);
   return 0;
 }
 

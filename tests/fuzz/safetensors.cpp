@@ -27,10 +27,11 @@ std::vector<std::string> safetensors_seeds() {
     const char length[8] = {char(header.size() & 255), char(header.size() >> 8)};
     return std::string(length, 8) + header + std::string(data, 'x');
   };
-  return {file("{}", 0), file(R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}  )", 24),
-          file(R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[],"data_offsets":[8,10]},)"
-               R"("a":{"dtype":"I64","shape":[1,1],"data_offsets":[0,8]},"c":{"dtype":"BOOL","shape":[0],"data_offsets":[10,10]}})",
-               10)};
+  return {
+      file("{}", 0), file(R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}  )", 24),
+      file(R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[],"data_offsets":[8,10]},)"
+           R"("a":{"dtype":"I64","shape":[1,1],"data_offsets":[0,8]},"c":{"dtype":"BOOL","shape":[0],"data_offsets":[10,10]}})",
+           10)};
 }
 
 }  // namespace kappa::test

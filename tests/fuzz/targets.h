@@ -1,6 +1,6 @@
 #pragma once
-// What the fuzzer feeds (scripts/fuzz.sh), and what the tests feed with a fixed list of mutations. A target returns for any bytes, good
-// or bad; it ends the program where a promise is broken.
+// What the fuzzer feeds (scripts/fuzz.sh), and what the tests feed with a fixed list of mutations. A target returns for any
+// bytes, good or bad; it ends the program where a promise is broken.
 
 #include <string>
 #include <vector>

@@ -29,7 +29,8 @@ std::string refusal(const std::string& keys) {
 }
 
 /// "1" for each layer of which `what` is true, "0" for the others.
-template <class What> std::string layers(const ModelConfig& c, What what) {
+template <class What>
+std::string layers(const ModelConfig& c, What what) {
   std::string text;
   for (int64_t layer = 0; layer < c.n_layer; ++layer) text += what(layer) ? '1' : '0';
   return text;
@@ -47,8 +48,8 @@ TEST_CASE("model config: sizes from the depth") {
   struct Row {
     int64_t depth, width, heads;
   };
-  for (const Row& row : {Row{4, 384, 3}, Row{6, 640, 5}, Row{8, 768, 6}, Row{10, 1024, 8}, Row{12, 1152, 9}, Row{16, 1536, 12}, Row{20, 1920, 15},
-                         Row{24, 2304, 18}, Row{28, 2688, 21}}) {
+  for (const Row& row : {Row{4, 384, 3}, Row{6, 640, 5}, Row{8, 768, 6}, Row{10, 1024, 8}, Row{12, 1152, 9}, Row{16, 1536, 12},
+                         Row{20, 1920, 15}, Row{24, 2304, 18}, Row{28, 2688, 21}}) {
     const ModelConfig c = read(fmt::format("depth: {}", row.depth));
     REQUIRE(c.n_layer == row.depth);
     REQUIRE(c.n_embd == row.width);
@@ -92,14 +93,16 @@ TEST_CASE("model config: where κ acts") {
   REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, kappa_start_layer: 3")) == "00011");
   REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, kappa_start_layer: 0")) == "00111");
   REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true")) == "11111");
-  REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true, kappa_start_layer: 1")) == "01111");
+  REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true, kappa_start_layer: 1")) ==
+          "01111");
   REQUIRE(read("").kappa_start_layer == 2);
   REQUIRE(read("constant_kappa_dense_layers: true").kappa_start_layer == 0);
 }
 
 TEST_CASE("model config: windows, value embeddings, vocabulary, chunks") {
   const ModelConfig c = read("n_layer: 5, window_pattern: LSS, sequence_len: 64, vocab_size: 250");
-  for (const auto& [layer, window] : std::vector<std::pair<int64_t, int64_t>>{{0, 64}, {1, 32}, {2, 32}, {3, 64}, {4, 64}}) REQUIRE(c.window(layer) == window);
+  for (const auto& [layer, window] : std::vector<std::pair<int64_t, int64_t>>{{0, 64}, {1, 32}, {2, 32}, {3, 64}, {4, 64}})
+    REQUIRE(c.window(layer) == window);
   REQUIRE(layers(c, [&](int64_t i) { return c.has_value_embedding(i); }) == "10101");
   const ModelConfig eight = read("depth: 8");
   REQUIRE(layers(eight, [&](int64_t i) { return eight.has_value_embedding(i); }) == "01010101");
@@ -127,28 +130,38 @@ TEST_CASE("model config: keys that do not go together are named with their value
   const std::pair<std::string, std::string> cases[] = {
       {"n_embd: 100, n_head: 3", "model.n_embd = 100, model.n_head = 3 (x.yaml:1): n_head must divide n_embd"},
       {"n_embd: 96, n_head: 6, n_kv_head: 4", "model.n_head = 6, model.n_kv_head = 4 (x.yaml:1): n_kv_head must divide n_head"},
-      {"n_embd: 99, n_head: 3", "model.n_embd = 99, model.n_head = 3 (x.yaml:1): the rotary embedding needs an even size of a head, found 33"},
-      {"depth: 4, head_dim: 33", "model.depth = 4, model.head_dim = 33 (x.yaml:1): the rotary embedding needs an even size of a head"},
+      {"n_embd: 99, n_head: 3",
+       "model.n_embd = 99, model.n_head = 3 (x.yaml:1): the rotary embedding needs an even size of a head, found 33"},
+      {"depth: 4, head_dim: 33",
+       "model.depth = 4, model.head_dim = 33 (x.yaml:1): the rotary embedding needs an even size of a head"},
       {"depth: 1, aspect_ratio: 2, head_dim: 2",
-       "model.depth = 1, model.aspect_ratio = 2 (x.yaml:1), model.head_dim = 2 (x.yaml:1): they give n_embd = 2, but the gate of the value "
+       "model.depth = 1, model.aspect_ratio = 2 (x.yaml:1), model.head_dim = 2 (x.yaml:1): they give n_embd = 2, but the gate of "
+       "the value "
        "embeddings reads 32 channels"},
-      {"n_embd: 16, n_head: 2", "model.n_embd = 16: the gate of the value embeddings reads 32 channels; expected at least as many"},
+      {"n_embd: 16, n_head: 2",
+       "model.n_embd = 16: the gate of the value embeddings reads 32 channels; expected at least as many"},
       {"window_pattern: LXL", "model.window_pattern = LXL: expected letters L and S"},
       {"window_pattern: \"\"", "model.window_pattern = \"\": expected letters L and S"},
       {"window_pattern: S, sequence_len: 1",
        "model.sequence_len = 1, model.window_pattern = S (x.yaml:1): half a row must be at least one token"},
-      {"n_exp: 4, moe_top_k: 5", "model.moe_top_k = 5, model.n_exp = 4 (x.yaml:1): a token cannot go to more experts than there are"},
+      {"n_exp: 4, moe_top_k: 5",
+       "model.moe_top_k = 5, model.n_exp = 4 (x.yaml:1): a token cannot go to more experts than there are"},
       {"expert_mlp: bilinear, use_kappa_swiglu: true",
-       "model.expert_mlp = bilinear, model.use_kappa_swiglu = true (x.yaml:1): bilinear experts have no gate that kappa could act on"},
+       "model.expert_mlp = bilinear, model.use_kappa_swiglu = true (x.yaml:1): bilinear experts have no gate that kappa could "
+       "act on"},
       {"dense_mlp: relu2, use_kappa_swiglu: true, constant_kappa_dense_layers: true",
-       "model.dense_mlp = relu2, model.constant_kappa_dense_layers = true (x.yaml:1), model.use_kappa_swiglu = true (x.yaml:1): a ReLU^2 MLP "
+       "model.dense_mlp = relu2, model.constant_kappa_dense_layers = true (x.yaml:1), model.use_kappa_swiglu = true (x.yaml:1): "
+       "a ReLU^2 MLP "
        "has no gate that kappa could act on"},
       {"kappa_l2_ema_anchor_start: 0.6",
-       "model.kappa_l2_ema_anchor_start = 0.6, model.kappa_l2_ema_anchor_end = 0.5 (default): the start must not lie after the end"},
+       "model.kappa_l2_ema_anchor_start = 0.6, model.kappa_l2_ema_anchor_end = 0.5 (default): the start must not lie after the "
+       "end"},
       {"ut_detach: true, ut_everypass_ntp: false",
-       "model.ut_detach = true, model.ut_everypass_ntp = false (x.yaml:1): detached passes without a loss of their own would learn nothing"},
+       "model.ut_detach = true, model.ut_everypass_ntp = false (x.yaml:1): detached passes without a loss of their own would "
+       "learn nothing"},
       {"n_exp: 100000, n_embd: 6144",
-       "model.n_embd = 6144, model.n_layer = 8 (default), model.n_exp = 100000 (x.yaml:1), model.vocab_size = 32768 (default): the model would "
+       "model.n_embd = 6144, model.n_layer = 8 (default), model.n_exp = 100000 (x.yaml:1), model.vocab_size = 32768 (default): "
+       "the model would "
        "have 2.72e+14 parameters, at most 2^40 are possible"},
   };
   for (const auto& [keys, message] : cases) {
@@ -169,10 +182,11 @@ TEST_CASE("model config: the same combinations where they do no harm") {
 }
 
 TEST_CASE("model config: numbers out of range") {
-  for (const std::string keys : {"n_layer: 0", "n_head: 0", "vocab_size: 0", "n_exp: -1", "moe_top_k: 0", "moe_layer_stride: 0", "num_moe_layers: -2",
-                                 "train_capacity: 0", "eval_capacity: -1", "min_capacity: 0", "moe_kappa_slope_max_scale: 0.99",
-                                 "dense_kappa_slope_max_scale: 0", "kappa_l2_ema_beta: 1", "kappa_l2_ema_anchor_end: 1.1", "total_ut_steps: 0",
-                                 "loss_chunk_tokens: 0", "loss_chunk_tokens: -1", "sequence_len: 2147483648", "kappa_granularity: per_gate"})
+  for (const std::string keys :
+       {"n_layer: 0", "n_head: 0", "vocab_size: 0", "n_exp: -1", "moe_top_k: 0", "moe_layer_stride: 0", "num_moe_layers: -2",
+        "train_capacity: 0", "eval_capacity: -1", "min_capacity: 0", "moe_kappa_slope_max_scale: 0.99",
+        "dense_kappa_slope_max_scale: 0", "kappa_l2_ema_beta: 1", "kappa_l2_ema_anchor_end: 1.1", "total_ut_steps: 0",
+        "loss_chunk_tokens: 0", "loss_chunk_tokens: -1", "sequence_len: 2147483648", "kappa_granularity: per_gate"})
     REQUIRE_THAT(refusal(keys), Catch::Matchers::StartsWith("x.yaml:1: model." + keys.substr(0, keys.find(':')) + ": expected "));
 }
 

@@ -25,6 +25,10 @@ const Case cases[] = {
                 return Tensors{relu_squared(in[0]), multiply(in[0], in[0]), add(in[0], in[0])};
               },
           .bf16_roundings = 4}},
+    Case{{.op = "add",
+          .what = "a narrower addend",
+          .inputs = {{Kind::wide_activation, {3, 7}}, {x, {3, 7}}},
+          .call = [](const Tensors& in) { return Tensors{add(in[0], in[1])}; }}},
     Case{{.op = "multiply",
           .what = "ragged",
           .inputs = {{x, long_shape}, {x, long_shape}},

@@ -36,8 +36,9 @@ OpCase constant_case() {
   return c;
 }
 
-const Case one{case_of("one element", 1, 1, 1, 4)}, ragged{case_of("ragged, over a tile of units", 3, 5, 150, 4)},
-    flat{case_of("U = 1", 2, 3, 7, 1)}, dense{constant_case()};
+const Case one{case_of("one element", 1, 1, 1, 4)},
+    ragged{case_of("ragged, over a tile of slots and a run of units", 3, 70, 150, 4)}, flat{case_of("U = 1", 2, 3, 7, 1)},
+    dense{constant_case()};
 
 }  // namespace
 

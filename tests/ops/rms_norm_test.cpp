@@ -21,6 +21,18 @@ OpCase case_of(const char* what, Shape shape) {
 const Case two{case_of("two elements", {1, 2})}, ragged{case_of("ragged rows", {3, 5, 37})},
     heads{case_of("heads of two channels", {2, 3, 4, 2})}, tiles{case_of("more than a tile of rows", {131, 129})};
 
+/// Between a wide residual stream and a narrower compute type: in bfloat16 the types differ, elsewhere they are one.
+const Case narrowing{{.op = "rms_norm",
+                      .what = "from wide to the compute type",
+                      .inputs = {{Kind::wide_activation, {3, 37}}, {Kind::constant, {1}}},
+                      .call = [](const Tensors&x) { return Tensors{rms_norm(x[0], x[1].dtype())}; },
+                      .bf16_roundings = 2}},
+    widening{{.op = "rms_norm",
+              .what = "from the compute type to wide",
+              .inputs = {{Kind::activation, {3, 37}}},
+              .call = [](const Tensors&x) { return Tensors{rms_norm(x[0], wide(x[0].dtype()))}; },
+              .bf16_roundings = 2}};
+
 /// Values so small that ε counts as much as their mean square does.
 std::vector<double> tiny_values(int64_t n) {
   std::mt19937_64 random(3);

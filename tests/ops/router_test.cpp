@@ -202,6 +202,16 @@ TEST_CASE("router_gate: a softmax over the selected, zero where dropped and not 
   }
 }
 
+TEST_CASE("router_gate: no logit is too large") {
+  const Routing routing = impose_routing(tensor_of({2, 2}, DType::i32, {0, 2, 2, 0}), 3, 4);
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor logits = tensor_of({2, 3}, dtype, {2000, 0, -2000, 1500, 0, 1500});
+    const RouterGate gate = router_gate({.logits = logits, .routing = routing, .kind = Confidence::router_probs, .factors = {}});
+    REQUIRE(relative_distance(to_doubles(gate.probability), {1, 0, 0.5, 0.5}) <= 1e-7);
+    REQUIRE(relative_distance(to_doubles(gate.confidence), {2, 0, 1, 1}) <= 1e-7);
+  }
+}
+
 TEST_CASE("router_gate: of the confidence's gradient a part reaches the logits, and none of a constant's") {
   const Numbers dp{0.3, -0.5, 0.7, 0.2}, dc{1, -2, 0.5, 0.25};
   const auto gradient = [&](Confidence kind, double scale, bool with_p, bool with_c) {

@@ -23,7 +23,7 @@ OpCase case_of(const char* what, Shape v, Shape embedding, int64_t channels) {
 
 const Case one{case_of("one of all", {1, 1, 1, 1}, {1, 1, 1}, 32)},
     ragged{case_of("ragged, over a tile of tokens", {3, 45, 2, 7}, {3, 45, 14}, 45)},
-    heads{case_of("value embedding in heads", {1, 9, 3, 5}, {1, 9, 3, 5}, 33)};
+    in_heads{case_of("value embedding in heads", {1, 9, 3, 5}, {1, 9, 3, 5}, 33)};
 
 }  // namespace
 
@@ -60,6 +60,21 @@ TEST_CASE("value_gate: a gate at its end neither overflows nor moves") {
     REQUIRE(gradient_of(in[1])[0] == Approx(z < 0 ? 0 : 2).margin(1e-30));
     for (double dx : gradient_of(in[2])) REQUIRE(std::abs(dx) <= 1e-30);
   }
+}
+
+TEST_CASE("value_gate: channels that the gate does not look at keep the gradient they have") {
+  std::mt19937_64 random(4);
+  Tensors in{Tensor::empty({1, 2, 1, 3}, DType::f64), Tensor::empty({1, 2, 3}, DType::f64), Tensor::empty({1, 2, 40}, DType::f64),
+             Tensor::empty({1, 32}, DType::f64)};
+  for (Tensor& t : in) set_values(t.track(), random_values(t.size(), random, -1, 1));
+  Tape tape;
+  const Tensor y = call(in)[0];
+  const GradOut<double> dy = contribute<double>(y), dx = contribute<double>(in[2]);
+  for (int64_t i = 0; i < y.size(); ++i) dy.put(i, 1);
+  for (int64_t i = 0; i < in[2].size(); ++i) dx.put(i, 7);
+  tape.run();
+  const auto gradient = gradient_of(in[2]);
+  for (size_t i = 0; i < gradient.size(); ++i) REQUIRE((gradient[i] == 7) == (i % 40 >= 32));
 }
 
 TEST_CASE("value_gate: arguments that do not fit are named") {

@@ -42,7 +42,8 @@ TEST_CASE("run config: the paper's defaults") {
 }
 
 TEST_CASE("run config: what is left to the program is filled in") {
-  const RunConfig c = parse_run_config("model: {vocab_size: 512, activation_checkpointing: true}", "some/laptop.yaml", {"train.seed=28"});
+  const RunConfig c =
+      parse_run_config("model: {vocab_size: 512, activation_checkpointing: true}", "some/laptop.yaml", {"train.seed=28"});
   REQUIRE(c.run.dir == "runs/laptop");
   REQUIRE(c.tokenizer.vocab_size == 512);
   REQUIRE(c.train.seed == 28);
@@ -52,8 +53,10 @@ TEST_CASE("run config: what is left to the program is filled in") {
 
 TEST_CASE("run config: every section is read, written and compared") {
   const RunConfig c = parse_run_config(
-      "device: emulated\nthreads: 3\nmodel: {depth: 4}\ntrain: {precision: june, router_init: zeros, target_flops: 1.0e+19, optimizer_rounding: each_op}\n"
-      "data: {path: shards, long_documents: split}\ntokenizer: {train_from: text}\ncheckpoint: {milestones: [10, 20], keep_best: true}\n"
+      "device: emulated\nthreads: 3\nmodel: {depth: 4}\ntrain: {precision: june, router_init: zeros, target_flops: 1.0e+19, "
+      "optimizer_rounding: each_op}\n"
+      "data: {path: shards, long_documents: split}\ntokenizer: {train_from: text}\ncheckpoint: {milestones: [10, 20], keep_best: "
+      "true}\n"
       "audit: {mode: eval, step: 4}\n",
       "x.yaml");
   REQUIRE(c.device == Device::emulated);
@@ -74,21 +77,26 @@ TEST_CASE("run config: every section is read, written and compared") {
 TEST_CASE("run config: combinations that cannot be") {
   const std::pair<std::string, std::string> cases[] = {
       {"train: {target_param_data_ratio: -1}",
-       "train.num_iterations = -1 (default), train.target_flops = -1.0 (default), train.target_param_data_ratio = -1.0: one of them must say "
+       "train.num_iterations = -1 (default), train.target_flops = -1.0 (default), train.target_param_data_ratio = -1.0: one of "
+       "them must say "
        "how long the run is"},
       {"train: {total_batch_size: 3000}",
-       "train.total_batch_size = 3000, model.sequence_len = 2048 (default): a batch is counted in tokens and consists of whole rows"},
+       "train.total_batch_size = 3000, model.sequence_len = 2048 (default): a batch is counted in tokens and consists of whole "
+       "rows"},
       {"train: {device_batch_size: 1000000}",
-       "train.device_batch_size = 1000000, model.sequence_len = 2048 (default), model.n_embd = 768 (default), model.eval_capacity = 3.0 (default): "
+       "train.device_batch_size = 1000000, model.sequence_len = 2048 (default), model.n_embd = 768 (default), "
+       "model.eval_capacity = 3.0 (default): "
        "an activation would have 3.77e+13 elements, at most 2^40 are possible"},
       {"train: {optimizer_rounding: each_op}",
-       "train.optimizer_rounding = each_op, train.precision = mixed (default): rounding each operation means something for parameters in "
+       "train.optimizer_rounding = each_op, train.precision = mixed (default): rounding each operation means something for "
+       "parameters in "
        "bfloat16 only"},
       {"data: {tokenizer: a}\ntokenizer: {train_from: b}",
        "data.tokenizer = a, tokenizer.train_from = b (x.yaml:2): a tokenizer is either given or trained"},
       {"tokenizer: {vocab_size: 40000}",
        "tokenizer.vocab_size = 40000, model.vocab_size = 32768 (default): the model must know all tokens of the tokenizer"},
-      {"train: {max_auto_grad_accum_steps: 0}", "train.max_auto_grad_accum_steps: expected an integer of at least 1 or -1, found \"0\""},
+      {"train: {max_auto_grad_accum_steps: 0}",
+       "train.max_auto_grad_accum_steps: expected an integer of at least 1 or -1, found \"0\""},
       {"train: {adam_beta2: 1.0}", "train.adam_beta2: expected a number in [0, 1), found \"1.0\""},
       {"train: {warmup_ratio: 1.5}", "train.warmup_ratio: expected a number in [0, 1], found \"1.5\""},
       {"train: {compile: true}", "train.compile: unknown key"},

@@ -7,8 +7,7 @@ namespace kappa {
 
 void adamw_step(const AdamWTensors& t, const AdamWRates& rates) {
   const int32_t update = ++*t.updates.data<int32_t>();
-  dispatch("adamw", t.parameter.dtype(), t.parameter.device(), [&]<class T>(T, auto queue) {
-    using W = Wide<T>;
+  dispatch_wide("adamw", t.parameter, [&]<class W>(W, auto queue) {
     const AdamWArrays<W> arrays{.n = t.parameter.size(),
                                 .gradient = t.parameter.grad<W>(),
                                 .parameter = t.parameter.data<W>(),

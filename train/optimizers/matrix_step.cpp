@@ -36,8 +36,7 @@ void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tenso
   const Tensor& first = tensors.front().parameter;
   MatrixBatch batch{.count = 0, .rows = first.dim(-2), .columns = first.dim(-1)};
   bool finite = true;
-  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, auto queue) {
-    using W = Wide<T>;
+  dispatch_wide("matrix_step", first, [&]<class W>(W, auto queue) {
     const auto matrices = matrices_of<W>(tensors, batch);
     const auto step = optimizer == MatrixOptimizer::muon ? muon_step<W, decltype(queue)> : aurora_step<W, decltype(queue)>;
     const int64_t total = int64_t(matrices.size()), at_a_time = std::max<int64_t>(1, elements_at_a_time / batch.size());

@@ -21,9 +21,8 @@ struct MatrixTensors {
 /// be matched, else √max(1, m/n).
 double aspect_scale(int64_t m, int64_t n, bool match_rms_adamw);
 
-/// One step of tensors that have the same last two extents; results do not depend on which are given together (but for the
-/// rounding of the products). Throws RunError, naming
-/// parameter, tensor and place, if a value is not finite.
+/// One step of tensors that have the same last two extents. Which of them are given together matters to the rounding of products
+/// at most. Throws RunError, naming parameter, tensor and place, if a value is not finite.
 void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tensors, const MatrixRates& rates);
 
 }  // namespace kappa

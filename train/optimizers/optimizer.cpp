@@ -14,7 +14,7 @@ struct StatePart {
 
 /// What is kept of a parameter between steps.
 std::vector<StatePart> state_parts(const ParameterSpec& spec, const OptimizerSettings& settings, DType dtype) {
-  if (settings.without_gradient.contains(spec.name)) return {};
+  if (!spec.gets_gradient) return {};
   if (spec.role != Role::matrix)
     return {{"first_moment", spec.shape, dtype}, {"second_moment", spec.shape, dtype}, {"updates", {1}, DType::i32}};
   if (settings.matrix_optimizer == MatrixOptimizer::aurora) return {{"momentum", spec.shape, dtype}};
@@ -35,8 +35,6 @@ int64_t Optimizer::state_bytes(const ParameterStore& parameters, const Optimizer
 
 Optimizer::Optimizer(ParameterStore& parameters, const OptimizerSettings& settings)
     : parameters_(parameters), settings_(settings), slab_(state_bytes(parameters, settings, parameters.compute_dtype())) {
-  for (const std::string& name : settings.without_gradient)
-    require(parameters.find(name) != nullptr, "optimizer: there is no parameter {} to be without a gradient", name);
   for (const ParameterGroup& members : group_parameters(parameters)) groups_.push_back(group_of(members));
 }
 

@@ -19,8 +19,8 @@ struct StateTensor {
 
 class Optimizer {
  public:
-  /// Takes memory for the state of all parameters that have a gradient, zeroed. The store must have been allocated and must
-  /// outlive it. Throws InputError if `settings.without_gradient` names a parameter that is not there.
+  /// Takes memory for the state of all parameters that get a gradient, zeroed; the others never move. The store must have been
+  /// allocated and must outlive it.
   Optimizer(ParameterStore& parameters, const OptimizerSettings& settings);
 
   /// Updates all parameters by their gradients, refreshes the compute copies and zeroes the gradients. A parameter whose gradient

@@ -1,7 +1,6 @@
 #pragma once
 // Which parameters learn together, and how fast (spec: training §5.3, §6).
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -21,8 +20,6 @@ struct OptimizerSettings {
   int64_t depth = 12;                       // layers
   int64_t model_dim = 768;                  // C
   int64_t batch_tokens = int64_t{1} << 19;  // B: tokens a step
-  /// Names of parameters that nothing differentiates (the value gates of layers without value embeddings): they never move.
-  std::set<std::string, std::less<>> without_gradient = {};
 };
 
 /// √(B/2¹⁹), on every learning rate.

@@ -8,22 +8,10 @@ namespace {
 constexpr int64_t grain = 16384;
 
 // The arithmetic of one element; `a` and `b` are the inputs' values, or dy and an input's.
-struct Sum {
-  template <class W>
-  static W of(W a, W b) {
-    return a + b;
-  }
-};
 struct Product {
   template <class W>
   static W of(W a, W b) {
     return a * b;
-  }
-};
-struct First {
-  template <class W>
-  static W of(W a, W) {
-    return a;
   }
 };
 struct ReluSquared {
@@ -56,6 +44,20 @@ void apply(int64_t n, const T* a, const T* b, GradOut<T> out) {
                   [&](Range r) { (out.add ? apply_range<Op, T, true> : apply_range<Op, T, false>)(a, b, out.data, r); });
 }
 
+template <class A, class B>
+KAPPA_WIDE void add_range(const A* a, const B* b, A* y, Range r) {
+  using W = Wide<A>;
+#pragma omp simd
+  for (int64_t i = r.begin; i < r.end; ++i) y[i] = A(W(a[i]) + W(b[i]));
+}
+
+template <class A, class B, bool accumulate>
+KAPPA_WIDE void pass_range(const A* dy, B* out, Range r) {
+  using W = Wide<A>;
+#pragma omp simd
+  for (int64_t i = r.begin; i < r.end; ++i) out[i] = B(accumulate ? W(out[i]) + W(dy[i]) : W(dy[i]));
+}
+
 template <class T, bool accumulate>
 KAPPA_WIDE void scale_range(const T* x, Wide<T> factor, T* out, Range r) {
   using W = Wide<T>;
@@ -81,9 +83,9 @@ KAPPA_WIDE double dot_range(const T* a, const T* b, Range r) {
 
 }  // namespace
 
-template <class T>
-void add_forward(CpuQueue, int64_t n, const T* a, const T* b, T* y) {
-  apply<Sum>(n, a, b, GradOut<T>{y});
+template <class A, class B>
+void add_forward(CpuQueue, int64_t n, const A* a, const B* b, A* y) {
+  parallel_ranges(n, grain, [&](Range r) { add_range(a, b, y, r); });
 }
 template <class T>
 void multiply_forward(CpuQueue, int64_t n, const T* a, const T* b, T* y) {
@@ -98,9 +100,10 @@ void mix_forward(CpuQueue, int64_t n, const T* x, const T* x0, const Wide<T>* al
   parallel_ranges(n, grain, [&](Range r) { mix_range(x, x0, *alpha, *beta, y, r); });
 }
 
-template <class T>
-void pass_backward(CpuQueue, int64_t n, const T* dy, GradOut<T> out) {
-  apply<First>(n, dy, dy, out);
+template <class A, class B>
+void pass_backward(CpuQueue, int64_t n, const A* dy, GradOut<B> out) {
+  if (!out) return;
+  parallel_ranges(n, grain, [&](Range r) { (out.add ? pass_range<A, B, true> : pass_range<A, B, false>)(dy, out.data, r); });
 }
 template <class T>
 void multiply_backward(CpuQueue, int64_t n, const T* dy, const T* other, GradOut<T> out) {
@@ -120,16 +123,22 @@ void mix_backward(CpuQueue, int64_t n, const T* dy, const T* x, const Wide<T>* f
 }
 
 #define KAPPA_INSTANTIATE(T)                                                                            \
-  template void add_forward(CpuQueue, int64_t, const T*, const T*, T*);                                 \
   template void multiply_forward(CpuQueue, int64_t, const T*, const T*, T*);                            \
   template void relu_squared_forward(CpuQueue, int64_t, const T*, T*);                                  \
   template void mix_forward(CpuQueue, int64_t, const T*, const T*, const Wide<T>*, const Wide<T>*, T*); \
-  template void pass_backward(CpuQueue, int64_t, const T*, GradOut<T>);                                 \
   template void multiply_backward(CpuQueue, int64_t, const T*, const T*, GradOut<T>);                   \
   template void relu_squared_backward(CpuQueue, int64_t, const T*, const T*, GradOut<T>);               \
   template void mix_backward(CpuQueue, int64_t, const T*, const T*, const Wide<T>*, GradOut<T>, GradOut<Wide<T>>);
 KAPPA_INSTANTIATE(double)
 KAPPA_INSTANTIATE(float)
 KAPPA_INSTANTIATE(bfloat16)
+
+#define KAPPA_INSTANTIATE_ADD(A, B)                                     \
+  template void add_forward(CpuQueue, int64_t, const A*, const B*, A*); \
+  template void pass_backward(CpuQueue, int64_t, const A*, GradOut<B>);
+KAPPA_INSTANTIATE_ADD(double, double)
+KAPPA_INSTANTIATE_ADD(float, float)
+KAPPA_INSTANTIATE_ADD(bfloat16, bfloat16)
+KAPPA_INSTANTIATE_ADD(float, bfloat16)
 
 }  // namespace kappa

@@ -7,16 +7,23 @@
 namespace kappa {
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  expect("add", "b", b, a.shape(), a.dtype(), a.device());
+  const bool narrower = b.dtype() == DType::bf16 && a.dtype() == DType::f32;
+  expect("add", "b", b, a.shape(), narrower ? b.dtype() : a.dtype(), a.device());
   const Tensor y = Tape::output({a, b}, a.shape(), a.dtype(), a.device());
   const int64_t n = y.size();
-  const auto on = [dtype = a.dtype(), device = a.device()](auto body) { dispatch("add", dtype, device, body); };
-  on([&]<class T>(T, auto queue) { add_forward(queue, n, a.data<T>(), b.data<T>(), y.data<T>()); });
+  const auto on = [narrower, dtype = a.dtype(), device = a.device()](auto body) {  // body(type of a, type of b, queue)
+    dispatch("add", dtype, device, [&]<class T>(T type, auto queue) {
+      if constexpr (std::is_same_v<T, float>)
+        if (narrower) return body(type, bfloat16{}, queue);
+      body(type, type, queue);
+    });
+  };
+  on([&]<class A, class B>(A, B, auto queue) { add_forward(queue, n, a.data<A>(), b.data<B>(), y.data<A>()); });
 
   Tape::record("add", {y}, [on, n, da = a.gradient(), db = b.gradient(), dy = y.gradient()] {
-    on([&]<class T>(T, auto queue) {
-      pass_backward(queue, n, read<T>(dy), contribute<T>(da));
-      pass_backward(queue, n, read<T>(dy), contribute<T>(db));
+    on([&]<class A, class B>(A, B, auto queue) {
+      pass_backward(queue, n, read<A>(dy), contribute<A>(da));
+      pass_backward(queue, n, read<A>(dy), contribute<B>(db));
     });
   });
   return y;

@@ -1,11 +1,13 @@
 #pragma once
-// Element by element, of one shape and type.
+// Element by element, of one shape, and where nothing else is said of one type.
 
 #include "engine/tensor/tensor.h"
 
 namespace kappa {
 
 /// y = a + b        da = db = dy
+///
+/// y has the type of a; b may be narrower: what a layer adds to a wide residual stream.
 Tensor add(const Tensor& a, const Tensor& b);
 
 /// y = a·b          da = dy·b      db = dy·a

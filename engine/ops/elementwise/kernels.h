@@ -5,8 +5,8 @@
 
 namespace kappa {
 
-template <class T>
-void add_forward(CpuQueue, int64_t n, const T* a, const T* b, T* y);
+template <class A, class B>
+void add_forward(CpuQueue, int64_t n, const A* a, const B* b, A* y);
 template <class T>
 void multiply_forward(CpuQueue, int64_t n, const T* a, const T* b, T* y);
 template <class T>
@@ -16,8 +16,8 @@ template <class T>
 void mix_forward(CpuQueue, int64_t n, const T* x, const T* x0, const Wide<T>* alpha, const Wide<T>* beta, T* y);
 
 /// out gets dy.
-template <class T>
-void pass_backward(CpuQueue, int64_t n, const T* dy, GradOut<T> out);
+template <class A, class B>
+void pass_backward(CpuQueue, int64_t n, const A* dy, GradOut<B> out);
 /// out gets dy·other.
 template <class T>
 void multiply_backward(CpuQueue, int64_t n, const T* dy, const T* other, GradOut<T> out);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/core/wide.h"
 #include "engine/device/thread_pool.h"
 #include "engine/memory/scratch.h"
@@ -6,72 +8,144 @@
 namespace kappa {
 namespace {
 
-constexpr int64_t row_grain = 16;   // rows of one expert's slots that a forward tile computes
-constexpr int64_t unit_tile = 128;  // units of one expert that a backward tile owns
+constexpr int64_t row_grain = 16;  // rows that a forward tile computes
+constexpr int64_t slot_tile = 64;  // slots of one expert that a backward tile computes
+constexpr int64_t unit_run = 128;  // units of a row that go through the stages together
 
-template <class T, bool confident>
-KAPPA_WIDE void forward_rows(const KappaGateValues<T>& v, T* h, Range rows) {
-  using W = Wide<T>;
-  const int64_t slots = v.n.slots, units = v.n.units;
-  const W log_slope_max = std::log(*v.slope_max);
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const T *gate = v.gate + row * units, *up = v.up + row * units;
-    const W *bias = v.bias + row / slots * units, *scale = confident ? v.scale + row / slots * units : nullptr;
-    const W c = confident ? v.confidence[row] : W(0);
-    T* out = h + row * units;
+// One element needs three exponentials, each of which waits for the one before. So a row is worked off in runs of `unit_tile`
+// units, one stage after the other over the whole run: then many elements are under way at a time, and what a stage leaves stays
+// in the L1 cache.
+
+/// What belongs to the units of one run, n ≤ unit_run of them.
+template <class W>
+struct UnitRun {
+  int64_t n;
+  const W *bias, *scale;  // [n]; scale may be null
+};
+
+/// The first stage: t = tanh z, and where asked for 1 − t², for one slot of confidence c.
+template <class W, bool confident>
+KAPPA_WIDE void exponents(const UnitRun<W>& units, W c, W* t, W* rest) {
 #pragma omp simd
-    for (int64_t j = 0; j < units; ++j) {
-      W z = bias[j];
-      if constexpr (confident) z += scale[j] * c;
-      out[j] = T(KappaGatePoint<T>(gate[j], up[j], z, log_slope_max).h());
-    }
+  for (int64_t j = 0; j < units.n; ++j) {
+    W z = units.bias[j];
+    if constexpr (confident) z += units.scale[j] * c;
+    const KappaExponent<W> exponent(z);
+    t[j] = exponent.t;
+    rest[j] = exponent.rest;
   }
 }
 
-/// One expert's units [units.begin, units.end), over all of its slots in order. `confidence_part` [S] gets these units' share of
-/// dc.
-template <class T, bool confident>
-KAPPA_WIDE void backward_units(const KappaGateValues<T>& v, const KappaGateGradients<T>& d, int64_t expert, Range units,
-                               Wide<T>* confidence_part) {
-  using W = Wide<T>;
-  const W log_slope_max = std::log(*v.slope_max);
-  const int64_t first_unit = expert * v.n.units + units.begin, n = units.end - units.begin;
-  const W *bias = v.bias + first_unit, *scale = confident ? v.scale + first_unit : nullptr;
-  W dbias[unit_tile] = {}, dscale[unit_tile] = {};
-  const bool add_gate = d.gate.add, add_up = d.up.add;
-  for (int64_t s = 0; s < v.n.slots; ++s) {
-    const int64_t row = expert * v.n.slots + s, i = row * v.n.units + units.begin;
-    const T *gate = v.gate + i, *up = v.up + i, *dh = d.dh + i;
-    T *dgate = d.gate.data ? d.gate.data + i : nullptr, *dup = d.up.data ? d.up.data + i : nullptr;
-    const W c = confident ? v.confidence[row] : W(0);
-    W dz[unit_tile], dg[unit_tile], du[unit_tile], dc = 0;
+template <class T>
+KAPPA_WIDE void slopes(int64_t n, const Wide<T>* t, Wide<T> log_slope_max, Wide<T>* kappa) {
 #pragma omp simd
-    for (int64_t j = 0; j < n; ++j) {
-      W z = bias[j];
-      if constexpr (confident) z += scale[j] * c;
-      const KappaGatePoint<T> point(gate[j], up[j], z, log_slope_max);
-      const W out = dh[j];
-      dg[j] = out * point.dh_dg();
-      du[j] = out * point.dh_du();
-      dz[j] = out * point.dh_dz();
-    }
-    if (dgate)
-      for (int64_t j = 0; j < n; ++j) dgate[j] = T(add_gate ? W(dgate[j]) + dg[j] : dg[j]);
-    if (dup)
-      for (int64_t j = 0; j < n; ++j) dup[j] = T(add_up ? W(dup[j]) + du[j] : du[j]);
-    for (int64_t j = 0; j < n; ++j) dbias[j] += dz[j];
-    if constexpr (confident) {
-#pragma omp simd reduction(+ : dc)
-      for (int64_t j = 0; j < n; ++j) {
-        dscale[j] += dz[j] * c;
-        dc += dz[j] * scale[j];
-      }
-      confidence_part[s] = dc;
-    }
-  }
+  for (int64_t j = 0; j < n; ++j) kappa[j] = kappa_of<T>(t[j], log_slope_max);
+}
+
+template <class T>
+KAPPA_WIDE void gates(int64_t n, const T* gate, const T* up, const Wide<T>* kappa, T* h) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) h[j] = T(KappaGatePoint<Wide<T>>(gate[j], up[j], kappa[j]).h());
+}
+
+/// dg, du, and dz = dh·∂h/∂κ·∂κ/∂z with ∂κ/∂z = κ·L·(1 − t²).
+template <class T>
+KAPPA_WIDE void gate_gradients(int64_t n, const T* gate, const T* up, const T* dh, const Wide<T>* kappa, const Wide<T>* rest,
+                               Wide<T> log_slope_max, Wide<T>* dg, Wide<T>* du, Wide<T>* dz) {
+#pragma omp simd
   for (int64_t j = 0; j < n; ++j) {
-    if (d.bias) d.bias.put(first_unit + j, dbias[j]);
-    if (d.scale) d.scale.put(first_unit + j, dscale[j]);
+    const KappaGatePoint<Wide<T>> point(gate[j], up[j], kappa[j]);
+    const Wide<T> out = dh[j];
+    dg[j] = out * point.dh_dg();
+    du[j] = out * point.dh_du();
+    dz[j] = out * point.dh_dkappa() * (kappa[j] * log_slope_max * rest[j]);
+  }
+}
+
+template <class T>
+KAPPA_WIDE void put_run(int64_t n, const Wide<T>* values, T* out, bool add) {
+  using W = Wide<T>;
+  if (add)
+    for (int64_t j = 0; j < n; ++j) out[j] = T(W(out[j]) + values[j]);
+  else
+    for (int64_t j = 0; j < n; ++j) out[j] = T(values[j]);
+}
+
+/// Adds dz to the run's sums over slots; gives this slot's share of dc.
+template <class W>
+KAPPA_WIDE W add_slot(int64_t n, const W* dz, W c, const W* scale, W* dbias, W* dscale) {
+  W dc = 0;
+#pragma omp simd reduction(+ : dc)
+  for (int64_t j = 0; j < n; ++j) {
+    dbias[j] += dz[j];
+    dscale[j] += dz[j] * c;
+    dc += scale ? dz[j] * scale[j] : W(0);
+  }
+  return dc;
+}
+
+/// Calls body(first unit, how many) for the runs of a row.
+template <class Body>
+void for_runs(int64_t units, Body body) {
+  for (int64_t first = 0; first < units; first += unit_run) body(first, units - first < unit_run ? units - first : unit_run);
+}
+
+template <class T, bool confident>
+void forward_rows(const KappaGateValues<T>& v, T* h, Range rows) {
+  using W = Wide<T>;
+  const int64_t slots = v.n.slots, units = v.n.units;
+  const W log_slope_max = std::log(*v.slope_max);
+  for (int64_t row = rows.begin; row < rows.end; ++row)
+    for_runs(units, [&](int64_t first, int64_t n) {
+      const int64_t i = row * units + first, p = row / slots * units + first;
+      W t[unit_run], rest[unit_run], kappa[unit_run];
+      exponents<W, confident>({n, v.bias + p, confident ? v.scale + p : nullptr}, confident ? v.confidence[row] : W(0), t, rest);
+      slopes<T>(n, t, log_slope_max, kappa);
+      gates(n, v.gate + i, v.up + i, kappa, h + i);
+    });
+}
+
+/// The sums over one tile of slots.
+template <class W>
+struct TileSums {
+  W *bias, *scale;  // [F]
+};
+
+template <class T, bool confident>
+void backward_slots(const KappaGateValues<T>& v, const KappaGateGradients<T>& d, int64_t expert, Range slots,
+                    TileSums<Wide<T>> sums) {
+  using W = Wide<T>;
+  const int64_t units = v.n.units;
+  const W log_slope_max = std::log(*v.slope_max);
+  std::fill_n(sums.bias, units, W(0));
+  std::fill_n(sums.scale, units, W(0));
+  for (int64_t s = slots.begin; s < slots.end; ++s) {
+    const int64_t row = expert * v.n.slots + s;
+    const W c = confident ? v.confidence[row] : W(0);
+    W dc = 0;
+    for_runs(units, [&](int64_t first, int64_t n) {
+      const int64_t i = row * units + first, p = expert * units + first;
+      const W* const scale = confident ? v.scale + p : nullptr;
+      W t[unit_run], rest[unit_run], kappa[unit_run], dg[unit_run], du[unit_run], dz[unit_run];
+      exponents<W, confident>({n, v.bias + p, scale}, c, t, rest);
+      slopes<T>(n, t, log_slope_max, kappa);
+      gate_gradients(n, v.gate + i, v.up + i, d.dh + i, kappa, rest, log_slope_max, dg, du, dz);
+      if (d.gate) put_run(n, dg, d.gate.data + i, d.gate.add);
+      if (d.up) put_run(n, du, d.up.data + i, d.up.add);
+      dc += add_slot(n, dz, c, scale, sums.bias + first, sums.scale + first);
+    });
+    if (confident && d.confidence) d.confidence.put(row, dc);
+  }
+}
+
+/// out [units of one expert] gets the sum over the tiles of parts [tiles, F], in their order.
+template <class W>
+void add_tiles(int64_t tiles, int64_t units, const W* parts, int64_t begin, GradOut<W> out) {
+  if (!out) return;
+  for (int64_t j = 0; j < units; ++j) {
+    W sum = 0;
+    for (int64_t tile = 0; tile < tiles; ++tile) sum += parts[tile * units + j];
+    out.put(begin + j, sum);
   }
 }
 
@@ -87,28 +161,26 @@ void kappa_swiglu_forward(CpuQueue, const KappaGateValues<T>& v, T* h) {
   });
 }
 
-// A tile's sums over slots have one order; the sum over units (dc) is added up tile by tile afterwards.
+// Every tile of slots leaves its sums over slots (bias, scale), which are added up in the order of the tiles.
 template <class T>
 void kappa_swiglu_backward(CpuQueue queue, const KappaGateValues<T>& v, const KappaGateGradients<T>& d) {
-  const auto [experts, slots, units] = v.n;
-  const int64_t tiles = ceil_div(units, unit_tile);
-  const Scratch<Wide<T>> confidence_parts(queue, v.scale ? experts * tiles * slots : 0);  // [E, tiles, S]
-  Wide<T>* const parts = confidence_parts;
-  parallel_for(experts * tiles, [&, units = units, slots = slots](int64_t tile) {
-    const int64_t begin = tile % tiles * unit_tile;
-    const Range range{begin, begin + unit_tile < units ? begin + unit_tile : units};
+  using W = Wide<T>;
+  const int64_t experts = v.n.experts, slots = v.n.slots, units = v.n.units, tiles = ceil_div(slots, slot_tile);
+  const Scratch<W> bias_parts(queue, experts * tiles * units), scale_parts(queue, experts * tiles * units);  // [E, tiles, F]
+  W *const bias = bias_parts, *const scale = scale_parts;
+  parallel_for(experts * tiles, [&](int64_t tile) {
+    const int64_t begin = tile % tiles * slot_tile;
+    const Range range{begin, begin + slot_tile < slots ? begin + slot_tile : slots};
+    const TileSums<W> sums{bias + tile * units, scale + tile * units};
     if (v.scale)
-      backward_units<T, true>(v, d, tile / tiles, range, parts + tile * slots);
+      backward_slots<T, true>(v, d, tile / tiles, range, sums);
     else
-      backward_units<T, false>(v, d, tile / tiles, range, nullptr);
+      backward_slots<T, false>(v, d, tile / tiles, range, sums);
   });
-  if (!d.confidence) return;
-  for (int64_t e = 0; e < experts; ++e)
-    for (int64_t s = 0; s < slots; ++s) {
-      Wide<T> dc = 0;
-      for (int64_t tile = 0; tile < tiles; ++tile) dc += parts[(e * tiles + tile) * slots + s];
-      d.confidence.put(e * slots + s, dc);
-    }
+  parallel_for(experts, [&](int64_t e) {
+    add_tiles<W>(tiles, units, bias + e * tiles * units, e * units, d.bias);
+    add_tiles<W>(tiles, units, scale + e * tiles * units, e * units, d.scale);
+  });
 }
 
 #define KAPPA_INSTANTIATE(T)                                                   \

@@ -30,25 +30,38 @@ struct KappaGateGradients {
   GradOut<Wide<T>> confidence;   // [E, S]
 };
 
-/// The gate at one (expert, slot, unit), with its derivatives. 1 − t² and 1 − σ are formed without cancellation.
-template <class T>
-struct KappaGatePoint {
-  using W = Wide<T>;
-  W g, u, kappa, sigma, sigma_rest, dkappa_dz;  // sigma_rest = 1 − σ
+/// tanh z, the exponent of κ = U^tanh z, and 1 − tanh² z, formed without cancellation.
+template <class W>
+struct KappaExponent {
+  W t, rest;
 
-  KAPPA_HD KappaGatePoint(W gate, W up, W z, W log_slope_max) : g(gate), u(up) {
+  KAPPA_HD explicit KappaExponent(W z) {
     const W e = fast_exp(W(-2) * std::fabs(z)), inverse = 1 / (1 + e);
-    const W t = std::copysign((1 - e) * inverse, z);
-    kappa = W(T(fast_exp(log_slope_max * t)));  // rounded to the compute type, as the reference does
+    t = std::copysign((1 - e) * inverse, z);
+    rest = 4 * e * inverse * inverse;
+  }
+};
+
+/// κ, rounded to the compute type T as the reference does.
+template <class T>
+KAPPA_HD inline Wide<T> kappa_of(Wide<T> t, Wide<T> log_slope_max) {
+  return Wide<T>(T(fast_exp(log_slope_max * t)));
+}
+
+/// The gate at one (expert, slot, unit) whose κ is known, with its derivatives.
+template <class W>
+struct KappaGatePoint {
+  W g, u, kappa, sigma, sigma_rest;  // σ(κ·g) and 1 − σ, formed without cancellation
+
+  KAPPA_HD KappaGatePoint(W gate, W up, W slope) : g(gate), u(up), kappa(slope) {
     const W tail = fast_exp(-kappa * g);
     sigma = 1 / (1 + tail);
     sigma_rest = tail * sigma;
-    dkappa_dz = kappa * log_slope_max * (4 * e * inverse * inverse);
   }
   KAPPA_HD W h() const { return g * sigma * u; }
   KAPPA_HD W dh_du() const { return g * sigma; }
   KAPPA_HD W dh_dg() const { return u * (sigma + kappa * g * sigma * sigma_rest); }
-  KAPPA_HD W dh_dz() const { return u * g * g * sigma * sigma_rest * dkappa_dz; }
+  KAPPA_HD W dh_dkappa() const { return u * g * g * sigma * sigma_rest; }
 };
 
 template <class T>

@@ -14,10 +14,8 @@ struct MatrixBatch {
   KAPPA_HD bool wide() const { return rows < columns; }
   KAPPA_HD bool tall() const { return rows > columns; }
   KAPPA_HD int64_t lines() const { return wide() ? columns : rows; }
-  KAPPA_HD int64_t side() const {
-    return wide() ? rows : columns;
-  }                                                         // the length of a line; the extent of the smaller Gram matrix
-  KAPPA_HD int64_t size() const { return rows * columns; }  // of one matrix
+  KAPPA_HD int64_t side() const { return wide() ? rows : columns; }  // elements of a line; extent of the smaller Gram matrix
+  KAPPA_HD int64_t size() const { return rows * columns; }           // of one matrix
 };
 
 /// One learned matrix and its state.

@@ -10,17 +10,17 @@ struct RmsNormExtents {
 };
 
 /// x, y [rows, width]; inverse_rms [rows] gets r.
-template <class T>
-void rms_norm_forward(CpuQueue, RmsNormExtents n, const T* x, T* y, Wide<T>* inverse_rms);
+template <class In, class Out>
+void rms_norm_forward(CpuQueue, RmsNormExtents n, const In* x, Out* y, Wide<Out>* inverse_rms);
 
-template <class T>
+template <class In, class Out>
 struct RmsNormGradients {
-  const T* y;                  // [rows, width]
-  const Wide<T>* inverse_rms;  // [rows]
-  const T* dy;                 // [rows, width]
-  GradOut<T> dx;               // [rows, width]
+  const In* kept;                // [rows, width] y if In is Out, else x
+  const Wide<Out>* inverse_rms;  // [rows]
+  const Out* dy;                 // [rows, width]
+  GradOut<In> dx;                // [rows, width]
 };
-template <class T>
-void rms_norm_backward(CpuQueue, RmsNormExtents n, const RmsNormGradients<T>& d);
+template <class In, class Out>
+void rms_norm_backward(CpuQueue, RmsNormExtents n, const RmsNormGradients<In, Out>& d);
 
 }  // namespace kappa

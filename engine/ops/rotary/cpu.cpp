@@ -10,7 +10,7 @@ constexpr int64_t token_grain = 16;
 template <class T>
 KAPPA_WIDE void turn_tokens(const RotaryTurn<T>& turn, Range tokens) {
   using W = Wide<T>;
-  const auto [batch, length, heads, half] = turn.n;
+  const int64_t length = turn.n.tokens, heads = turn.n.heads, half = turn.n.half;
   const W direction = turn.rotation == Rotation::forward ? W(1) : W(-1);
   const GradOut<T> y = turn.y;
   for (int64_t token = tokens.begin; token < tokens.end; ++token) {

@@ -23,7 +23,7 @@ inline Wide<T> gate_logit(const T* weight, const T* x) {
 template <class T>
 KAPPA_WIDE void forward_tokens(const ValueGateValues<T>& in, const T* v, T* y, Range tokens) {
   using W = Wide<T>;
-  const auto [count, heads, head_size, channels] = in.n;
+  const int64_t heads = in.n.heads, head_size = in.n.head_size, channels = in.n.channels;
   for (int64_t token = tokens.begin; token < tokens.end; ++token)
     for (int64_t head = 0; head < heads; ++head) {
       const ValueGatePoint<W> point(gate_logit(in.weight + head * inputs, in.x + token * channels));
@@ -38,7 +38,7 @@ template <class T>
 KAPPA_WIDE void backward_tokens(const ValueGateValues<T>& in, const ValueGateGradients<T>& d, Wide<T>* weight_part,
                                 Range tokens) {
   using W = Wide<T>;
-  const auto [count, heads, head_size, channels] = in.n;
+  const int64_t heads = in.n.heads, head_size = in.n.head_size, channels = in.n.channels;
   std::fill(weight_part, weight_part + heads * inputs, W(0));
   for (int64_t token = tokens.begin; token < tokens.end; ++token) {
     const T* x = in.x + token * channels;
