@@ -59,12 +59,23 @@ Tensor read_ids(const SafetensorsFile& file, const StoredTensor& entry) {
   return ids;
 }
 
-GivenBatch read_batch(const std::filesystem::path& path) {
+/// A target may be −1.
+void check_ids(const SafetensorsFile& file, const char* name, const Tensor& ids, int64_t lowest, int64_t vocabulary) {
+  const int32_t* const id = ids.data<int32_t>();
+  for (int64_t i = 0; i < ids.size(); ++i)
+    require(id[i] >= lowest && id[i] < vocabulary, "{}: {}: expected ids from {} to {}, found {} at row {}, position {}", file.path(),
+            name, lowest, vocabulary - 1, id[i], i / ids.dim(1), i % ids.dim(1));
+}
+
+GivenBatch read_batch(const std::filesystem::path& path, int64_t vocabulary) {
   const SafetensorsFile file(path);
   const StoredTensor& inputs = file.at("inputs");
   require(inputs.shape.size() == 2 && inputs.size() > 0, "{}: inputs: expected [rows, tokens], found {}", file.path(),
           Shape(inputs.shape));
-  return {read_ids(file, inputs), read_ids(file, file.at("targets", inputs.shape))};
+  const GivenBatch batch{read_ids(file, inputs), read_ids(file, file.at("targets", inputs.shape))};
+  check_ids(file, "inputs", batch.inputs, 0, vocabulary);
+  check_ids(file, "targets", batch.targets, -1, vocabulary);
+  return batch;
 }
 
 /// The top-k choices of an earlier audit, by loop pass and layer.
@@ -117,7 +128,7 @@ LossWeights weights_of(const TrainConfig& train) {
 }  // namespace
 
 void audit(const RunConfig& config, DType compute, const AuditFiles& files) {
-  const GivenBatch batch = read_batch(files.batch);
+  const GivenBatch batch = read_batch(files.batch, config.model.vocab_size);
   Gpt model(config.model, compute);
   load_weights(model.store(), files.weights);
 

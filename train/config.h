@@ -34,7 +34,7 @@ constexpr auto names_of(AuditMode) { return std::array{"train", "eval"}; }
 
 struct TrainConfig {
   int64_t seed = 26;
-  Precision precision = Precision::mixed;
+  Precision precision = Precision::float32;
   RouterInit router_init = RouterInit::uniform;
 
   // How long, in what pieces.

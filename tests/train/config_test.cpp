@@ -88,7 +88,7 @@ TEST_CASE("run config: combinations that cannot be") {
        "model.eval_capacity = 3.0 (default): "
        "an activation would have 3.77e+13 elements, at most 2^40 are possible"},
       {"train: {optimizer_rounding: each_op}",
-       "train.optimizer_rounding = each_op, train.precision = mixed (default): rounding each operation means something for "
+       "train.optimizer_rounding = each_op, train.precision = float32 (default): rounding each operation means something for "
        "parameters in "
        "bfloat16 only"},
       {"data: {tokenizer: a}\ntokenizer: {train_from: b}",

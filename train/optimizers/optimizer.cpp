@@ -48,7 +48,7 @@ std::vector<Tensor> Optimizer::take_state(const Parameter& parameter) {
 }
 
 Optimizer::Group Optimizer::group_of(const ParameterGroup& members) {
-  Group group{.role = members.role, .vectors = {}, .matrices = {}};
+  Group group{.role = members.role, .adamw = {}, .matrices = {}};
   for (const Parameter* p : members.members) {
     std::vector<Tensor> state = take_state(*p);
     if (state.empty()) continue;
@@ -56,11 +56,11 @@ Optimizer::Group Optimizer::group_of(const ParameterGroup& members) {
       state.resize(2);  // Aurora has no second moment
       group.matrices.push_back({.name = p->spec.name, .parameter = p->master, .momentum = state[0], .second_moment = state[1]});
     } else {
-      group.vectors.push_back({.name = p->spec.name,
-                               .parameter = p->master,
-                               .first_moment = state[0],
-                               .second_moment = state[1],
-                               .updates = state[2]});
+      group.adamw.push_back({.name = p->spec.name,
+                             .parameter = p->master,
+                             .first_moment = state[0],
+                             .second_moment = state[1],
+                             .updates = state[2]});
     }
   }
   return group;
@@ -71,11 +71,11 @@ void Optimizer::step(const StepSettings& step) {
   for (const Group& group : groups_) {
     if (group.role == Role::kappa && !step.update_kappa) continue;
     if ((group.role == Role::resid_lambdas || group.role == Role::x0_lambdas) && !step.update_lambdas) continue;
-    const AdamWRates adamw{.lr = rates.lr.of(group.role),
-                           .beta1 = group.role == Role::x0_lambdas ? x0_lambdas_beta1 : settings_.adam_beta1,
-                           .beta2 = settings_.adam_beta2,
-                           .eps = adamw_eps};
-    for (const AdamWTensors& tensors : group.vectors) adamw_step(tensors, adamw);
+    const AdamWRates adamw_rates{.lr = rates.lr.of(group.role),
+                                 .beta1 = group.role == Role::x0_lambdas ? x0_lambdas_beta1 : settings_.adam_beta1,
+                                 .beta2 = settings_.adam_beta2,
+                                 .eps = adamw_eps};
+    for (const AdamWTensors& tensors : group.adamw) adamw_step(tensors, adamw_rates);
     if (group.matrices.empty()) continue;
     const Shape& shape = group.matrices.front().parameter.shape();
     matrix_step(settings_.matrix_optimizer, group.matrices,

@@ -39,7 +39,7 @@ class Optimizer {
  private:
   struct Group {
     Role role;
-    std::vector<AdamWTensors> vectors;    // of all roles but Role::matrix
+    std::vector<AdamWTensors> adamw;      // of all roles but Role::matrix
     std::vector<MatrixTensors> matrices;  // of Role::matrix
   };
   Group group_of(const ParameterGroup& members);
