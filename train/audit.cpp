@@ -63,8 +63,8 @@ Tensor read_ids(const SafetensorsFile& file, const StoredTensor& entry) {
 void check_ids(const SafetensorsFile& file, const char* name, const Tensor& ids, int64_t lowest, int64_t vocabulary) {
   const int32_t* const id = ids.data<int32_t>();
   for (int64_t i = 0; i < ids.size(); ++i)
-    require(id[i] >= lowest && id[i] < vocabulary, "{}: {}: expected ids from {} to {}, found {} at row {}, position {}", file.path(),
-            name, lowest, vocabulary - 1, id[i], i / ids.dim(1), i % ids.dim(1));
+    require(id[i] >= lowest && id[i] < vocabulary, "{}: {}: expected ids from {} to {}, found {} at row {}, position {}",
+            file.path(), name, lowest, vocabulary - 1, id[i], i / ids.dim(1), i % ids.dim(1));
 }
 
 GivenBatch read_batch(const std::filesystem::path& path, int64_t vocabulary) {

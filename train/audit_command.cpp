@@ -17,7 +17,8 @@ void add_audit_command(CLI::App& app) {
     std::vector<std::string> overrides;
     int threads = 0;
   };
-  auto* const command = app.add_subcommand("audit", "One forward and backward pass on given tensors, everything comparable written out");
+  auto* const command =
+      app.add_subcommand("audit", "One forward and backward pass on given tensors, everything comparable written out");
   const auto o = std::make_shared<Options>();
   command->add_option("CONFIG", o->config, "YAML with the sections model, train (constant loss weights) and audit")->required();
   command->add_option("--weights", o->weights, "safetensors: all parameters")->required();
@@ -30,7 +31,8 @@ void add_audit_command(CLI::App& app) {
   command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
   command->add_option("--threads", o->threads, "0: one a core")->check(CLI::Range(0, 1024));
   command->add_option("--set", o->overrides, "SECTION.KEY=VALUE instead of the file's");
-  command->footer("Example: kappa audit config.yaml --weights weights.safetensors --batch batch.safetensors --out out.safetensors");
+  command->footer(
+      "Example: kappa audit config.yaml --weights weights.safetensors --batch batch.safetensors --out out.safetensors");
   command->callback([o] {
     require(o->device == "cpu", "--device {}: the model's ops have no kernels there yet; --device cpu has them all", o->device);
     set_threads(o->threads);

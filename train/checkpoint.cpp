@@ -49,7 +49,8 @@ std::vector<std::pair<int64_t, fs::path>> list(const fs::path& checkpoints) {
     int64_t step = 0;
     if (!name.starts_with("step_")) continue;
     const char *begin = name.data() + 5, *end = name.data() + name.size();
-    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end) found.emplace_back(step, entry.path());
+    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end)
+      found.emplace_back(step, entry.path());
   }
   std::ranges::sort(found);
   return found;
@@ -58,7 +59,8 @@ std::vector<std::pair<int64_t, fs::path>> list(const fs::path& checkpoints) {
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer) {
-  const fs::path path = checkpoints / fmt::format("step_{:06}", state.step), aside = checkpoints / (path.filename().string() + ".tmp");
+  const fs::path path = checkpoints / fmt::format("step_{:06}", state.step),
+                 aside = checkpoints / (path.filename().string() + ".tmp");
   fs::remove_all(aside);
   std::error_code error;
   fs::create_directories(aside, error);
@@ -100,7 +102,8 @@ void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& conf
   if (config.keep_best) {
     double fewest = 0;
     for (const auto& [step, path] : all)
-      if (const double bits = read_state(path / "state.json").bits_per_byte; bits >= 0 && (!best || bits < fewest)) best = step, fewest = bits;
+      if (const double bits = read_state(path / "state.json").bits_per_byte; bits >= 0 && (!best || bits < fewest))
+        best = step, fewest = bits;
   }
   const size_t keep = size_t(std::max<int64_t>(config.keep_last, 1));
   for (size_t i = 0; i + keep < all.size(); ++i) {

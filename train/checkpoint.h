@@ -18,7 +18,7 @@
 namespace kappa {
 
 struct RunState {
-  int64_t step = 0;           // steps done
+  int64_t step = 0;  // steps done
   LoaderState loader;
   double smooth_loss = 0;     // the loss's running mean, before its bias is taken off
   double seconds = 0;         // spent training
@@ -26,7 +26,8 @@ struct RunState {
 };
 
 /// Gives the folder's path.
-std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer);
+std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, const RunState& state, const Gpt& model,
+                                      const Optimizer& optimizer);
 
 /// The newest checkpoint; none if there is none.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);

@@ -21,9 +21,11 @@ void Progress::update(const Status& s) {
   const std::chrono::duration<double> since = now - last_;
   if (since.count() < (terminal_ ? 0.2 : 10.0) && s.step != 1 && s.step != total_) return;
   last_ = now;
-  std::string line = fmt::format("step {}/{} ({:.0f}%)  loss {:.4f}", s.step, total_, 100.0 * double(s.step) / double(total_), s.loss);
+  std::string line =
+      fmt::format("step {}/{} ({:.0f}%)  loss {:.4f}", s.step, total_, 100.0 * double(s.step) / double(total_), s.loss);
   if (s.bits_per_byte) line += fmt::format("  val {:.4f} bits/byte", *s.bits_per_byte);
-  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s  ETA {}", s.learning_rate_factor, s.tokens_per_second, short_time(s.seconds_left));
+  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s  ETA {}", s.learning_rate_factor, s.tokens_per_second,
+                      short_time(s.seconds_left));
   if (terminal_) {
     std::printf("\r%-*s", int(shown_), line.c_str());
     shown_ = line.size();

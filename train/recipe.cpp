@@ -11,20 +11,29 @@ double BatchPlan::share(int64_t i, int64_t rows) const {
 
 BatchPlan plan_batches(const RunConfig& config) {
   const TrainConfig& t = config.train;
-  require(t.num_iterations > 0, "train.num_iterations: expected the number of steps, found {}; runs whose length follows from a budget are not here yet",
-          t.num_iterations);
-  const int64_t length = config.model.sequence_len, micro = t.device_batch_size * length;
-  const int64_t tokens = t.total_batch_size > 0 ? t.total_batch_size : micro;
+  require(
+      t.num_iterations > 0,
+      "train.num_iterations: expected the number of steps, found {}; runs whose length follows from a budget are not here yet",
+      t.num_iterations);
+  require(t.total_batch_size > 0,
+          "train.total_batch_size: expected the tokens of a step, found {}; batches whose size follows from a budget are not "
+          "here yet",
+          t.total_batch_size);
+  const int64_t length = config.model.sequence_len, micro = t.device_batch_size * length, tokens = t.total_batch_size;
   require(tokens % length == 0, "train.total_batch_size: expected a multiple of model.sequence_len {}, found {}", length, tokens);
   const int64_t count = (tokens + micro - 1) / micro;
-  return {.steps = t.num_iterations, .batch_tokens = tokens, .micro_batches = count, .last_rows = (tokens - (count - 1) * micro) / length};
+  return {.steps = t.num_iterations,
+          .batch_tokens = tokens,
+          .micro_batches = count,
+          .last_rows = (tokens - (count - 1) * micro) / length};
 }
 
 StepPlan plan_step(const RunConfig& config, const BatchPlan& batches, int64_t t) {
   const TrainConfig& c = config.train;
   const int64_t steps = batches.steps;
   const int64_t delay = kappa_delay(steps, c.kappa_delay_start_min_iterations, c.kappa_delay_start_iteration_frac);
-  const KappaSlopeSchedule slope{.steps = steps, .delay = delay, .warmup_fraction = c.kappa_slope_max_scale_warmup_iteration_frac};
+  const KappaSlopeSchedule slope{
+      .steps = steps, .delay = delay, .warmup_fraction = c.kappa_slope_max_scale_warmup_iteration_frac};
   const ResumeWarmup resume{.resumed_at = c.resume_from_step, .steps = c.resume_lr_warmup_steps};
   const double l2 = kappa_l2_weight({.steps = steps,
                                      .base = c.kappa_l2_loss_weight,

@@ -9,10 +9,10 @@ namespace kappa {
 
 /// A step's tokens and how they are cut into micro-batches (spec: training §5.2).
 struct BatchPlan {
-  int64_t steps;           // N
-  int64_t batch_tokens;    // B
-  int64_t micro_batches;   // of which all but the last have train.device_batch_size rows
-  int64_t last_rows;       // rows of the last one that count
+  int64_t steps;          // N
+  int64_t batch_tokens;   // B
+  int64_t micro_batches;  // of which all but the last have train.device_batch_size rows
+  int64_t last_rows;      // rows of the last one that count
   /// Micro-batch i's share of the step's loss: 1 or last_rows/rows, over their sum.
   double share(int64_t i, int64_t rows) const;
 };

@@ -8,23 +8,28 @@ namespace kappa {
 
 /// Keys that say how a run is watched, not what it computes.
 static bool may_differ(std::string_view key) {
-  for (std::string_view prefix : {"threads", "run.", "checkpoint.", "audit.", "train.eval_", "train.sample_", "train.log_", "train.core_", "data.workers"})
+  for (std::string_view prefix :
+       {"threads", "run.", "checkpoint.", "audit.", "train.eval_", "train.sample_", "train.log_", "train.core_", "data.workers"})
     if (key.starts_with(prefix)) return true;
   return false;
 }
 
 RunFolder::RunFolder(const RunConfig& config, const std::filesystem::path& path) : path_(path) {
   const std::filesystem::path file = path / "config.yaml";
-  if (std::filesystem::exists(file)) {
-    std::string list;
-    for (const Difference& d : differences(load_run_config(file), config))
-      if (!may_differ(d.key)) list += fmt::format("{}{} ({} there, {} now)", list.empty() ? "" : ", ", d.key, d.left, d.right);
-    require(list.empty(), "{}: a run with another configuration is there: {}; give run.dir another name, or remove the folder", path.string(), list);
-    return;
-  }
+  if (!std::filesystem::exists(file)) return;
+  std::string list;
+  for (const Difference& d : differences(load_run_config(file), config))
+    if (!may_differ(d.key)) list += fmt::format("{}{} ({} there, {} now)", list.empty() ? "" : ", ", d.key, d.left, d.right);
+  require(list.empty(), "{}: a run with another configuration is there: {}; give run.dir another name, or remove the folder",
+          path.string(), list);
+}
+
+void RunFolder::make(const RunConfig& config) const {
+  const std::filesystem::path file = path_ / "config.yaml";
+  if (std::filesystem::exists(file)) return;
   std::error_code error;
-  std::filesystem::create_directories(path / "checkpoints", error);
-  require(!error, "{}: cannot make the run's folder: {}", path.string(), error.message());
+  std::filesystem::create_directories(path_ / "checkpoints", error);
+  require(!error, "{}: cannot make the run's folder: {}", path_.string(), error.message());
   write_file(file, to_yaml(config));
 }
 
@@ -40,7 +45,10 @@ void RunFolder::cut_metrics(int64_t step) const {
   std::string kept;
   for (std::string line; std::getline(in, line);) {
     const auto object = nlohmann::json::parse(line, nullptr, false);  // a line cut off by a crash is dropped
-    if (object.is_object() && object.value("step", int64_t{-1}) < step) kept += line + '\n';
+    if (!object.is_object()) continue;
+    // A line of training has the index of its step, a validation the number of steps before it.
+    const int64_t first_again = object.contains("val/bpb") ? step + 1 : step;
+    if (object.value("step", first_again) < first_again) kept += line + '\n';
   }
   write_file(file, kept);
 }

@@ -15,16 +15,20 @@ namespace kappa {
 
 class RunFolder {
  public:
-  /// Makes the folder for a new run, or checks that the run that is there has the same configuration. Throws InputError listing the keys
-  /// that differ, but for those that may (where it runs, how often it looks and saves).
+  /// Checks that a run that is there has the same configuration. Throws InputError listing the keys that differ, but for those
+  /// that may (where it runs, how often it looks and saves).
   RunFolder(const RunConfig& config, const std::filesystem::path& path);
+
+  /// Makes the folder of a new run. Only when nothing can be refused any more: the next attempt may be with a corrected
+  /// configuration.
+  void make(const RunConfig& config) const;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
   /// Appends a line to metrics.jsonl.
   void log(const nlohmann::ordered_json& metrics) const;
-  /// Drops the lines of `step` and later, which a run that goes on from a checkpoint writes again.
+  /// Drops the lines that a run writes again when it goes on after `step` steps.
   void cut_metrics(int64_t step) const;
 
  private:

@@ -40,7 +40,8 @@ StepLosses TrainingStep::operator()(int64_t t, const std::function<Batch()>& nex
                                           Tensor::integers(std::span(batch.targets).first(tokens), {rows, batch.length}), pass);
     const Tensor loss = objective(terms, plan.weights, share);
     losses["loss"] += number(loss);
-    for (const NamedTerm& term : named_terms(terms, plan.weights)) losses[term.name] += term.value ? share * number(term.value) : 0;
+    for (const NamedTerm& term : named_terms(terms, plan.weights))
+      losses[term.name] += term.value ? share * number(term.value) : 0;
     for (const auto& [name, value] : losses)
       if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, value));
     tape.backward(loss);
@@ -61,7 +62,8 @@ void TrainingStep::balance_experts() {
     if (!moe) continue;
     const Tensor& bias = moe->expert_bias().value;
     dispatch_wide("balance_experts", bias, [&]<class W>(W, CpuQueue) {
-      update_expert_bias(std::span<W>(bias.data<W>(), size_t(bias.size())), choices_[layer], config_.model.aux_free_bias_update_speed);
+      update_expert_bias(std::span<W>(bias.data<W>(), size_t(bias.size())), choices_[layer],
+                         config_.model.aux_free_bias_update_speed);
     });
     std::ranges::fill(choices_[layer], 0);
   }

@@ -11,15 +11,16 @@
 
 namespace kappa {
 
-/// Losses before the update, averaged over the micro-batches as they count, by the names of named_terms(); and "loss", their weighted sum.
+/// Losses before the update, averaged over the micro-batches as they count, by the names of named_terms(); and "loss", their
+/// weighted sum.
 using StepLosses = std::map<std::string, double>;
 
 class TrainingStep {
  public:
   TrainingStep(const RunConfig& config, const BatchPlan& batches, Gpt& model, Optimizer& optimizer);
 
-  /// Step t; `next` gives its micro-batches one after the other. Of the last one only the first rows count. Throws RunError that names a
-  /// term if a loss is not finite.
+  /// Step t; `next` gives its micro-batches one after the other. Of the last one only the first rows count. Throws RunError that
+  /// names a term if a loss is not finite.
   StepLosses operator()(int64_t t, const std::function<Batch()>& next);
 
  private:
@@ -30,7 +31,8 @@ class TrainingStep {
   BatchPlan batches_;
   Gpt& model_;
   Optimizer& optimizer_;
-  std::vector<std::vector<int32_t>> choices_;  // [L][E] how often each expert was chosen in this step; only with aux-free balancing
+  std::vector<std::vector<int32_t>>
+      choices_;  // [L][E] how often each expert was chosen in this step; only with aux-free balancing
 };
 
 }  // namespace kappa

@@ -6,10 +6,15 @@
 namespace kappa {
 namespace {
 
-Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation, const std::function<void(const std::string&)>& say) {
+constexpr const char* own_tokenizer = "tokenizer.tiktoken";
+
+Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
+                          const std::function<void(const std::string&)>& say) {
   const std::string& from = config.tokenizer.train_from;
   const auto reader = from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from);
   const int64_t size = config.tokenizer.vocab_size.value_or(config.model.vocab_size);
+  constexpr int64_t smallest = 265;  // as train_bpe() says, which does not know the key
+  require(size >= smallest, "tokenizer.vocab_size: expected at least {}, the 256 bytes and 9 special tokens, found {}", smallest, size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
   return Tokenizer(train_bpe(count_pieces(*reader, paper_pattern()), size));
 }
@@ -17,36 +22,47 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
 }  // namespace
 
 PackedLoader TextSource::training_loader(const RunConfig& config) const {
-  return PackedLoader(training,
-                      {.length = config.model.sequence_len, .long_documents = config.data.long_documents, .seed = uint64_t(config.train.seed)},
-                      config.train.device_batch_size);
+  return PackedLoader(
+      training,
+      {.length = config.model.sequence_len, .long_documents = config.data.long_documents, .seed = uint64_t(config.train.seed)},
+      config.train.device_batch_size);
 }
 
 WindowLoader TextSource::validation_loader(const RunConfig& config) const {
   return WindowLoader(validation, {.rows = config.train.device_batch_size, .length = config.model.sequence_len});
 }
 
-TextSource open_text(const RunConfig& config, const std::filesystem::path& folder, const std::function<void(const std::string&)>& say) {
+void TextSource::keep_tokenizer(const std::filesystem::path& folder) const {
+  if (!std::filesystem::exists(folder / own_tokenizer)) save_tokenizer(*tokenizer, folder / own_tokenizer);
+}
+
+TextSource open_text(const RunConfig& config, const std::filesystem::path& folder,
+                     const std::function<void(const std::string&)>& say) {
   require(!config.data.path.empty(), "data.path: expected a file or a folder of text, found nothing");
-  require(!config.data.validation.empty(), "data.validation: expected a file, or the share of documents to hold out, such as 0.05; found nothing");
+  require(std::filesystem::exists(config.data.path),
+          "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", config.data.path);
+  require(!config.data.validation.empty(),
+          "data.validation: expected a file, or the share of documents to hold out, such as 0.05; found nothing");
   const Validation validation = Validation::parse(config.data.validation);
-  const std::filesystem::path own = folder / "tokenizer.tiktoken";
+  const std::filesystem::path own = folder / own_tokenizer;
   TextSource source;
   if (std::filesystem::exists(own)) {
     source.tokenizer = std::make_unique<Tokenizer>(load_tokenizer(own));
   } else {
     std::string notice;
-    source.tokenizer = std::make_unique<Tokenizer>(config.data.tokenizer.empty() ? train_tokenizer(config, validation, say)
-                                                                                 : load_tokenizer(config.data.tokenizer, &notice));
+    source.tokenizer =
+        std::make_unique<Tokenizer>(config.data.tokenizer.empty() ? train_tokenizer(config, validation, say)
+                                                                  : load_tokenizer(config.data.tokenizer, &notice));
     if (!notice.empty()) say(notice);
-    save_tokenizer(*source.tokenizer, own);
   }
-  require(source.tokenizer->size() <= config.model.vocab_size, "model.vocab_size: expected at least the tokenizer's {} entries, found {}",
-          source.tokenizer->size(), config.model.vocab_size);
+  require(source.tokenizer->size() <= config.model.vocab_size,
+          "model.vocab_size: expected at least the tokenizer's {} entries, found {}", source.tokenizer->size(),
+          config.model.vocab_size);
   source.token_bytes = source.tokenizer->token_bytes();
   source.token_bytes.resize(size_t(config.model.vocab_size), 0);
   source.training = tokenize(*source.tokenizer, *open_split(config.data.path, validation, Split::train), config.data.path);
-  source.validation = tokenize(*source.tokenizer, *open_split(config.data.path, validation, Split::validation), "data.validation");
+  source.validation =
+      tokenize(*source.tokenizer, *open_split(config.data.path, validation, Split::validation), "data.validation");
   say(fmt::format("text: {} documents, {} tokens to learn from; {} documents, {} tokens held out", source.training.documents(),
                   source.training.tokens.size(), source.validation.documents(), source.validation.tokens.size()));
   return source;

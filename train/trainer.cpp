@@ -26,7 +26,10 @@ class Trainer {
         loader_(text_.training_loader(config)),
         model_(config.model, DType::f32),
         optimizer_(model_.store(), optimizer_settings(config, batches_)),
-        step_(config, batches_, model_, optimizer_) {}
+        step_(config, batches_, model_, optimizer_) {
+    folder_.make(config);
+    text_.keep_tokenizer(run);
+  }
 
   void run() {
     begin();
@@ -37,14 +40,14 @@ class Trainer {
       const std::chrono::duration<double> seconds = Clock::now() - start;
       ++state_.step;
       note(losses, seconds.count());
-      if (state_.step % config_.train.eval_every == 0 && config_.train.eval_every > 0 && state_.step < batches_.steps) validate();
+      if (due(config_.train.eval_every)) validate();
       if (due(config_.train.sample_every)) sample();
       if (due(config_.checkpoint.every)) save();
     }
     if (state_.step == batches_.steps) {
-      validate();
-      save();
-      progress_.say(fmt::format("held out: {:.4f} bits per byte; the run is in {}", state_.bits_per_byte, folder_.path().string()));
+      if (first_step_ < batches_.steps) validate(), save();  // not again of a run that was complete
+      progress_.say(
+          fmt::format("held out: {:.4f} bits per byte; the run is in {}", state_.bits_per_byte, folder_.path().string()));
       sample();
     } else {
       save();
@@ -146,7 +149,8 @@ class Trainer {
 }  // namespace
 
 void train(const RunConfig& config, const std::filesystem::path& run) {
-  require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all", name_of(config.device));
+  require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
+          name_of(config.device));
   require(config.train.precision == Precision::float32, "train.precision: training in anything but float32 is not here yet");
   Trainer(config, run).run();
 }

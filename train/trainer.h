@@ -7,8 +7,8 @@
 
 namespace kappa {
 
-/// Trains in the folder `run`, from its newest checkpoint if it has one. SIGINT, SIGTERM, SIGHUP and SIGUSR1 save and return. Throws
-/// InputError for a configuration or text that does not fit, RunError if a value is not finite.
+/// Trains in the folder `run`, from its newest checkpoint if it has one. SIGINT, SIGTERM, SIGHUP and SIGUSR1 save and return.
+/// Throws InputError for a configuration or text that does not fit, RunError if a value is not finite.
 void train(const RunConfig& config, const std::filesystem::path& run);
 
 }  // namespace kappa

@@ -6,7 +6,8 @@
 namespace kappa {
 
 std::string version() {
-  return fmt::format("kappa {} ({})\ncompiler: {}\nproducts: {}\nCUDA: {}", KAPPA_VERSION, KAPPA_COMMIT, KAPPA_COMPILER, blas_name(), KAPPA_CUDA_VERSION);
+  return fmt::format("kappa {} ({})\ncompiler: {}\nproducts: {}\nCUDA: {}", KAPPA_VERSION, KAPPA_COMMIT, KAPPA_COMPILER,
+                     blas_name(), KAPPA_CUDA_VERSION);
 }
 
 }  // namespace kappa

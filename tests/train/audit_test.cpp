@@ -284,7 +284,7 @@ TEST_CASE("audit: batches that do not fit") {
       auto inputs = ids;
       inputs[40 + 13] = wrong;
       files.write_batch(inputs, ids, 40);
-      files.check_refused({fmt::format("token id {} ", wrong), "row 1", "position 13"});
+      files.check_refused({batch.string(), "inputs", fmt::format("found {} ", wrong), "row 1", "position 13"});
     }
   }
   for (const int32_t wrong : {250, -2}) {
@@ -292,7 +292,7 @@ TEST_CASE("audit: batches that do not fit") {
       auto targets = ids;
       targets[40 + 13] = wrong;
       files.write_batch(ids, targets, 40);
-      files.check_refused({fmt::format("target {} ", wrong), "row 1", "position 13"});
+      files.check_refused({batch.string(), "targets", fmt::format("found {} ", wrong), "row 1", "position 13"});
     }
   }
   SECTION("targets of another shape") {

@@ -36,6 +36,21 @@ KAPPA_WIDE void begin_rows(const Block<W>& m, int64_t rows, int64_t width) {
   std::fill(m.sum, m.sum + rows, W(0));
 }
 
+/// The largest of s[0, n) and `least`. Lanes are compared side by side: not every compiler vectorises a maximum of floats.
+template <class W>
+inline W largest(const W* s, int64_t n, W least) {
+  constexpr int64_t lanes = 16;
+  W best[lanes];
+  std::fill(best, best + lanes, least);
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+#pragma omp simd
+    for (int64_t lane = 0; lane < lanes; ++lane) best[lane] = s[j + lane] > best[lane] ? s[j + lane] : best[lane];
+  }
+  for (; j < n; ++j) best[0] = s[j] > best[0] ? s[j] : best[0];
+  return *std::max_element(best, best + lanes);
+}
+
 /// Turns the tile's scores into e^(s − top), 0 where the query does not see the key, after raising `top` to what it finds; what
 /// was summed against a lower one shrinks.
 template <class W>
@@ -46,9 +61,7 @@ KAPPA_WIDE void soften(const Block<W>& m, const AttentionExtents& n, Range queri
     std::fill(s, s + seen.begin, W(0));
     std::fill(s + seen.end, s + size(keys), W(0));
     if (size(seen) == 0) continue;
-    W top = m.top[i];
-#pragma omp simd reduction(max : top)
-    for (int64_t j = seen.begin; j < seen.end; ++j) top = s[j] > top ? s[j] : top;
+    const W top = largest(s + seen.begin, size(seen), m.top[i]);
     W sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = seen.begin; j < seen.end; ++j) {

@@ -1,0 +1,271 @@
+// The program as its users meet it: what is wrong is said in one line, with exit code 2, and nothing is written.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "engine/core/file.h"
+#include "engine/tensor/safetensors.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+
+using namespace kappa;
+using namespace kappa::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+struct Result {
+  int code;  // −1 where a signal ended it
+  std::string out, err;
+};
+
+/// A folder with the files of a small audit, in which the program runs.
+class Desk {
+ public:
+  Desk() {
+    const fs::path from = fs::path(KAPPA_SOURCE_DIR) / "tests/fixtures/audit/loop_two_passes";
+    for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"}) fs::copy_file(from / name, files_ / name);
+  }
+  fs::path operator/(const std::string& name) const { return files_ / name; }
+  std::string read(const std::string& name) const { return read_file(files_ / name); }
+  void write(const std::string& name, std::string_view bytes) const { write_file(files_ / name, bytes); }
+
+  Result run(Words words) const {
+    words.insert(words.begin(), KAPPA_BINARY);
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const fs::path out = said_ / "out", err = said_ / "err";
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pid_t child = 0;
+    REQUIRE(posix_spawn(&child, KAPPA_BINARY, &actions, nullptr, arguments.data(), environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+  }
+
+  /// `kappa audit` of the files here.
+  Words audit(const Words& more = {}) const {
+    Words words{"audit", files_ / "config.yaml", "--weights", files_ / "weights.safetensors", "--batch", files_ / "batch.safetensors",
+                "--out", files_ / "out.safetensors"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  /// Exit code 2, one line on standard error with all of `said` in it, nothing on standard output, no file new or changed.
+  void check_refused(const Words& words, const Words& said) const {
+    const auto before = listing();
+    const Result r = run(words);
+    INFO(fmt::format("kappa {}", fmt::join(words, " ")));
+    INFO("standard error: " << r.err);
+    CHECK(r.code == 2);
+    CHECK(std::ranges::count(r.err, '\n') == 1);
+    CHECK(r.err.ends_with('\n'));
+    CHECK(r.err.starts_with("kappa: "));
+    CHECK(r.out.empty());
+    for (const std::string& word : said) CHECK_THAT(r.err, contains(word));
+    CHECK(listing() == before);
+  }
+
+ private:
+  std::set<std::pair<std::string, fs::file_time_type>> listing() const {
+    std::set<std::pair<std::string, fs::file_time_type>> all;
+    for (const auto& entry : fs::recursive_directory_iterator(files_.path())) all.emplace(entry.path(), entry.last_write_time());
+    return all;
+  }
+  TempFolder files_, said_;
+};
+
+/// A safetensors file whose header says `now` where it said `before`.
+std::string lying(const std::string& file, const std::string& before, const std::string& now) {
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), 8);
+  std::string header = file.substr(8, length);
+  const size_t at = header.find(before);
+  REQUIRE(at != std::string::npos);
+  header.replace(at, before.size(), now);
+  const uint64_t new_length = header.size();
+  std::string bytes(8, '\0');
+  std::memcpy(bytes.data(), &new_length, 8);
+  return bytes + header + file.substr(8 + length);
+}
+
+const std::string tensor = "transformer.h.0.mlp.c_fc.weight";
+
+}  // namespace
+
+TEST_CASE("cli: help and version") {
+  const Desk desk;
+  for (const Words& words : {Words{"--help"}, Words{"--version"}, Words{"audit", "--help"}, Words{"train", "--help"}}) {
+    const Result r = desk.run(words);
+    INFO(fmt::format("kappa {}", fmt::join(words, " ")));
+    CHECK(r.code == 0);
+    CHECK(r.err.empty());
+    CHECK(r.out.size() > 5);
+  }
+  for (const char* word : {"--weights", "--batch", "--out", "--precision", "Example"})
+    CHECK_THAT(desk.run({"audit", "--help"}).out, contains(word));
+}
+
+TEST_CASE("cli: an audit is written where it is asked for") {
+  const Desk desk;
+  const Result r = desk.run(desk.audit());
+  CHECK(r.code == 0);
+  CHECK(r.err.empty());
+  CHECK(SafetensorsFile(desk / "out.safetensors").find("logits") != nullptr);
+  CHECK_FALSE(fs::exists(desk / "out.safetensors.tmp"));
+}
+
+TEST_CASE("cli: words that it does not know") {
+  const Desk desk;
+  desk.check_refused({}, {"subcommand"});
+  desk.check_refused({"frobnicate"}, {"frobnicate"});
+  desk.check_refused({"--frobnicate"}, {"--frobnicate"});
+  desk.check_refused({"audit"}, {"CONFIG"});
+  desk.check_refused({"train"}, {"CONFIG"});
+  desk.check_refused(desk.audit({"--frobnicate"}), {"--frobnicate"});
+  desk.check_refused(desk.audit({"--threads", "many"}), {"--threads", "many"});
+  desk.check_refused(desk.audit({"--threads", "-1"}), {"--threads", "-1"});
+  desk.check_refused(desk.audit({"--precision", "float8"}), {"--precision", "float8"});
+  desk.check_refused(desk.audit({"--device", "abacus"}), {"--device", "abacus"});
+}
+
+TEST_CASE("cli: configurations that cannot be") {
+  const Desk desk;
+  const auto check_set = [&](const Words& assignments, const Words& said) {
+    Words words;
+    for (const std::string& a : assignments) words.insert(words.end(), {"--set", a});
+    desk.check_refused(desk.audit(words), said);
+  };
+  check_set({"model.n_embdd=32"}, {"model.n_embdd", "n_embd"});
+  check_set({"modell.n_embd=32"}, {"modell"});
+  check_set({"model.n_embd"}, {"model.n_embd"});
+  check_set({"model.n_embd=wide"}, {"model.n_embd", "wide"});
+  check_set({"model.n_embd=32.5"}, {"model.n_embd", "32.5"});
+  check_set({"model.n_embd=-32"}, {"model.n_embd", "-32"});
+  check_set({"model.use_kappa_swiglu=2"}, {"model.use_kappa_swiglu", "2"});
+  check_set({"model.expert_mlp=magic"}, {"model.expert_mlp", "magic"});
+  check_set({"train.aux_loss_weight=nan"}, {"train.aux_loss_weight"});
+  check_set({"model.n_embd=33"}, {"model.n_embd", "model.n_head"});
+  check_set({"model.n_head=4", "model.n_kv_head=3"}, {"model.n_head", "model.n_kv_head"});
+  check_set({"model.moe_top_k=5"}, {"model.moe_top_k", "model.n_exp"});
+  check_set({"model.n_embd=34"}, {"model.n_embd", "model.n_head", "17"});
+  check_set({"model.n_embd=1048576", "model.n_exp=1048576"}, {"model.n_embd", "model.n_exp"});
+  check_set({"model.sequence_len=1073741824", "train.device_batch_size=1073741824"}, {"model.sequence_len", "train.device_batch_size"});
+  check_set({"model.n_exp=9223372036854775808"}, {"model.n_exp"});
+  check_set({"model.vocab_size=99999999999999999999999999"}, {"model.vocab_size"});
+
+  const std::string good = desk.read("config.yaml");
+  const std::string file = desk / "config.yaml";
+  for (const char* bad : {"model: [1, 2", "model:\n  n_embd: 32\n n_head: 2\n", "model:\n\t- {", "\"", "model: &a *a", "- model", "model: 3"}) {
+    desk.write("config.yaml", bad);
+    desk.check_refused(desk.audit(), {file});
+  }
+  desk.write("config.yaml", good + "model:\n  n_embd: 32\n");
+  desk.check_refused(desk.audit(), {file, "model"});
+  desk.write("config.yaml", good + "  typo: 1\n");
+  desk.check_refused(desk.audit(), {file, "typo", fmt::format(":{}", std::ranges::count(good, '\n') + 1)});
+  fs::remove(desk / "config.yaml");
+  desk.check_refused(desk.audit(), {file});
+  fs::create_directory(desk / "config.yaml");
+  desk.check_refused(desk.audit(), {file});
+}
+
+TEST_CASE("cli: weights that are not what they should be") {
+  const Desk desk;
+  const std::string weights = desk / "weights.safetensors", good = desk.read("weights.safetensors");
+  const auto check_bytes = [&](const std::string& bytes, const Words& said) {
+    desk.write("weights.safetensors", bytes);
+    desk.check_refused(desk.audit(), said);
+  };
+  check_bytes("", {weights});
+  check_bytes(good.substr(0, 100), {weights});
+  check_bytes(good.substr(0, good.size() - 1), {weights});
+  check_bytes(good + "x", {weights});
+  check_bytes(std::string(64, '\xff'), {weights});
+
+  // Headers that lie: of their length, of a shape, of the place of the data, of the type.
+  for (const uint64_t length : {uint64_t{0}, uint64_t{10}, uint64_t(good.size()), uint64_t{1} << 62, ~uint64_t{0}}) {
+    std::string bytes = good;
+    std::memcpy(bytes.data(), &length, 8);
+    check_bytes(bytes, {weights});
+  }
+  const std::string says = "\"" + tensor + "\":{\"dtype\":\"BF16\",\"shape\":[128,32],\"data_offsets\":[";
+  const size_t at = good.find(says);
+  REQUIRE(at != std::string::npos);
+  const std::string begin = good.substr(at + says.size(), good.find(',', at + says.size()) - at - says.size());
+  const auto now = [&](const char* type, const char* shape, const std::string& from) {
+    return fmt::format("\"{}\":{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{}", tensor, type, shape, from);
+  };
+  const auto check_lie = [&](const std::string& header) { check_bytes(lying(good, says + begin, header), {weights, tensor}); };
+  check_lie(now("BF16", "[32,128]", begin));
+  check_lie(now("BF16", "[128,33]", begin));
+  check_lie(now("BF16", "[128]", begin));
+  check_lie(now("BF16", "[4294967296,4294967296]", begin));
+  check_lie(now("BF16", "[9223372036854775807,9223372036854775807]", begin));
+  check_lie(now("BF16", "[-128,-32]", begin));
+  check_lie(now("BF16", "[1,1,1,128,32]", begin));
+  check_lie(now("F32", "[128,32]", begin));
+  check_lie(now("F9", "[128,32]", begin));
+  check_lie(now("I32", "[64,32]", begin));
+  check_lie(now("BF16", "[128,32]", "0"));
+  check_lie(now("BF16", "[128,32]", "18446744073709551615"));
+  check_lie(now("BF16", "[128,32]", std::to_string(good.size())));
+
+  fs::remove(weights);
+  desk.check_refused(desk.audit(), {weights});
+  fs::create_directory(weights);
+  desk.check_refused(desk.audit(), {weights});
+}
+
+TEST_CASE("cli: tokens that are not in the vocabulary") {
+  const Desk desk;
+  const std::vector<int32_t> good{1, 2, 3, 4, 5, 6}, bad{1, 2, 3, 4, 250, 6};
+  const auto entry = [](const char* name, const std::vector<int32_t>& ids) {
+    return StoredTensor{name, StoredType::i32, {2, 3}, std::as_bytes(std::span(ids))};
+  };
+  write_safetensors(desk / "batch.safetensors", {entry("inputs", bad), entry("targets", good)});
+  desk.check_refused(desk.audit(), {desk / "batch.safetensors", "inputs", "250", "row 1, position 1"});
+  write_safetensors(desk / "batch.safetensors", {entry("inputs", good), entry("targets", bad)});
+  desk.check_refused(desk.audit(), {desk / "batch.safetensors", "targets", "250", "row 1, position 1"});
+}
+
+TEST_CASE("cli: places that cannot be written to") {
+  const Desk desk;
+  Words words = desk.audit();
+  words.back() = desk / "no/such/folder/out.safetensors";
+  desk.check_refused(words, {"no/such/folder/out.safetensors"});
+  words.back() = desk / "weights.safetensors" / "out";
+  desk.check_refused(words, {"weights.safetensors/out"});
+}
+
+TEST_CASE("cli: runs that cannot begin") {
+  const Desk desk;
+  desk.write("text.jsonl", "{\"text\": \"a document\"}\n{\"text\": \"another\"}\n");
+  const auto train = [&](const Words& assignments) {
+    Words words{"train", desk / "config.yaml", "--set", "run.dir=" + (desk / "run").string(), "--set", "train.precision=float32",
+                "--set", "train.num_iterations=1", "--set", "train.device_batch_size=1", "--set", "train.total_batch_size=2048"};
+    for (const std::string& a : assignments) words.insert(words.end(), {"--set", a});
+    return words;
+  };
+  const std::string text = "data.path=" + (desk / "text.jsonl").string();
+  desk.check_refused(train({}), {"data.path"});
+  desk.check_refused(train({text}), {"data.validation"});
+  desk.check_refused(train({text, "data.validation=2"}), {"data.validation", "2"});
+  desk.check_refused(train({text, "data.validation=0.5"}), {"tokenizer.vocab_size", "250"});  // 250 tokens are fewer than there are bytes
+  desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}), {"train.total_batch_size", "model.sequence_len"});
+  desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
+}

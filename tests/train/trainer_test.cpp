@@ -1,0 +1,272 @@
+// Whole runs on a tiny text: they learn, they go on as if they had not stopped, and they refuse what does not fit.
+
+#include "train/trainer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "engine/core/error.h"
+#include "engine/core/file.h"
+#include "engine/device/thread_pool.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+
+using namespace kappa;
+using namespace kappa::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a run says on standard output is not for the tests' reader.
+class Quiet {
+ public:
+  Quiet() : kept_(dup(STDOUT_FILENO)) {
+    std::fflush(stdout);
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nowhere, STDOUT_FILENO);
+    close(nowhere);
+  }
+  ~Quiet() {
+    std::fflush(stdout);
+    dup2(kept_, STDOUT_FILENO);
+    close(kept_);
+  }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  int kept_;
+};
+
+/// 40 short documents about the same few things, and a configuration that learns them in six steps of two micro-batches.
+class Workshop {
+ public:
+  Workshop() {
+    const char* const who[] = {"the old miller", "a young fox", "my sister", "the king", "no one"};
+    const char* const does[] = {"sees", "looks for", "sings of", "forgets"};
+    std::string lines;
+    for (int i = 0; i < 40; ++i)
+      lines += nlohmann::json{{"text", fmt::format("{} {} {} by the river, {} times a day.", who[i % 5], does[i % 4], who[(i + 2) % 5],
+                                                   i / 2)}}
+                   .dump() +
+               '\n';
+    write_file(text(), lines);
+  }
+  fs::path text() const { return folder_ / "text.jsonl"; }
+  fs::path operator/(const std::string& name) const { return folder_ / name; }
+
+  RunConfig config(const std::vector<std::string>& overrides = {}) const {
+    const std::string yaml = R"(
+model:
+  vocab_size: 300
+  sequence_len: 16
+  n_layer: 2
+  n_head: 2
+  n_embd: 32
+  n_exp: 4
+  moe_start_layer: 1
+  use_noisy_top_k: true
+  use_kappa_swiglu: true
+  constant_kappa_dense_layers: true
+  kappa_ema_rms_reg: true
+train:
+  precision: float32
+  num_iterations: 6
+  device_batch_size: 4
+  total_batch_size: 128
+  embedding_lr: 3.0
+  unembedding_lr: 0.4
+  matrix_lr: 0.1
+  kappa_delay_start_min_iterations: 1
+  kappa_lr_warmup_iterations: 2
+  eval_every: 3
+  log_interval: 1
+data:
+  validation: 0.1
+checkpoint:
+  every: 3
+  keep_last: 5
+)";
+    std::vector<std::string> all{"data.path=" + text().string()};
+    all.insert(all.end(), overrides.begin(), overrides.end());
+    return parse_run_config(yaml, "tiny.yaml", all);
+  }
+
+  void run(const std::string& name, const std::vector<std::string>& overrides = {}) const {
+    const Quiet quiet;
+    train(config(overrides), folder_ / name);
+  }
+
+  /// Why a run is refused; "" if it is not.
+  std::string refusal(const std::string& name, const std::vector<std::string>& overrides = {}) const {
+    try {
+      run(name, overrides);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+std::string checkpoint(const fs::path& run, int step, const char* file) {
+  return read_file(run / "checkpoints" / fmt::format("step_{:06}", step) / file);
+}
+
+void check_same_checkpoint(const fs::path& a, const fs::path& b, int step) {
+  for (const char* file : {"model.safetensors", "optimizer-0.safetensors"}) {
+    INFO(file << " after step " << step);
+    CHECK(checkpoint(a, step, file) == checkpoint(b, step, file));
+  }
+}
+
+using Lines = std::vector<nlohmann::json>;
+
+/// The lines of metrics.jsonl but for what the clock says.
+Lines metrics(const fs::path& run) {
+  std::ifstream file(run / "metrics.jsonl");
+  Lines lines;
+  for (std::string line; std::getline(file, line);) {
+    lines.push_back(nlohmann::json::parse(line));
+    for (const char* clock : {"dt", "tok_per_sec", "total_training_time"}) lines.back().erase(clock);
+  }
+  return lines;
+}
+
+Lines with(const Lines& lines, const char* key) {
+  Lines found;
+  for (const auto& line : lines)
+    if (line.contains(key)) found.push_back(line);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("train: the loss goes down, every step has its line, and a run that stopped goes on as if it had not") {
+  const Workshop shop;
+  shop.run("whole");
+  const Lines lines = metrics(shop / "whole");
+
+  const Lines steps = with(lines, "train/ntp_loss"), validations = with(lines, "val/bpb");
+  REQUIRE(steps.size() == 6);
+  for (int t = 0; t < 6; ++t) CHECK(steps[size_t(t)]["step"] == t);
+  REQUIRE(validations.size() == 2);
+  CHECK(validations[0]["step"] == 3);
+  CHECK(validations[1]["step"] == 6);
+  const double first = steps[0]["train/ntp_loss"], last = steps[5]["train/ntp_loss"];
+  CHECK(first == Approx(std::log(300)).epsilon(0.05));  // the head's first values are small: all tokens are equally likely
+  CHECK(last < first - 0.5);
+  CHECK(validations[1]["val/bpb"] < validations[0]["val/bpb"]);
+
+  // As the run was right after step 3, but for lines of metrics that a crash has left, one of them cut off.
+  fs::copy(shop / "whole", shop / "stopped", fs::copy_options::recursive);
+  fs::remove_all(shop / "stopped/checkpoints/step_000006");
+  fs::create_directory(shop / "stopped/checkpoints/step_000005.tmp");
+  std::ofstream(shop / "stopped/metrics.jsonl", std::ios::app) << R"({"step": 4, "train/nt)";
+  shop.run("stopped", {"train.log_grad_stats=false", "checkpoint.keep_last=6"});  // how it is watched may change
+  check_same_checkpoint(shop / "stopped", shop / "whole", 6);
+  CHECK(metrics(shop / "stopped") == lines);
+
+  // Started again at its end, nothing happens to it.
+  shop.run("stopped");
+  check_same_checkpoint(shop / "stopped", shop / "whole", 6);
+  CHECK(with(metrics(shop / "stopped"), "train/ntp_loss") == steps);
+}
+
+TEST_CASE("train: the same for any number of threads and in a second run") {
+  const Workshop shop;
+  const int before = threads();
+  set_threads(1);
+  shop.run("one");
+  shop.run("again");
+  set_threads(2);
+  shop.run("two");
+  set_threads(before);
+  for (const int step : {3, 6}) {
+    check_same_checkpoint(shop / "one", shop / "again", step);
+    check_same_checkpoint(shop / "one", shop / "two", step);
+  }
+  CHECK(metrics(shop / "one") == metrics(shop / "two"));
+  shop.run("other", {"train.seed=27"});
+  CHECK(checkpoint(shop / "one", 6, "model.safetensors") != checkpoint(shop / "other", 6, "model.safetensors"));
+}
+
+TEST_CASE("train: nothing between the first step and the last where that is asked for") {
+  const Workshop shop;
+  for (const char* never : {"0", "-1"}) {
+    const std::string run = fmt::format("every{}", never);
+    shop.run(run, {fmt::format("train.eval_every={}", never), fmt::format("train.sample_every={}", never), fmt::format("checkpoint.every={}", never),
+                   "train.num_iterations=2"});
+    CHECK(with(metrics(shop / run), "val/bpb").size() == 1);
+    CHECK_FALSE(fs::exists(shop / run / "checkpoints/step_000001"));
+    CHECK(fs::exists(shop / run / "checkpoints/step_000002"));
+  }
+}
+
+TEST_CASE("train: a folder with another configuration is refused, with every key that differs") {
+  const Workshop shop;
+  shop.run("run", {"train.num_iterations=1"});
+  const std::string model = checkpoint(shop / "run", 1, "model.safetensors"), config = read_file(shop / "run/config.yaml");
+  const std::string why = shop.refusal("run", {"train.num_iterations=2", "model.n_exp=8", "train.eval_every=7"});
+  CHECK_THAT(why, contains((shop / "run").string()));
+  CHECK_THAT(why, contains("model.n_exp (4 there, 8 now)"));
+  CHECK_THAT(why, contains("train.num_iterations (1 there, 2 now)"));
+  CHECK_THAT(why, !contains("eval_every"));
+  CHECK(why.find('\n') == std::string::npos);
+  CHECK(checkpoint(shop / "run", 1, "model.safetensors") == model);
+  CHECK(read_file(shop / "run/config.yaml") == config);
+}
+
+TEST_CASE("train: text that is not there") {
+  const Workshop shop;
+  write_file(shop / "empty.jsonl", "");
+  write_file(shop / "blank.jsonl", "\n\n");
+  write_file(shop / "one.jsonl", "{\"text\": \"a single document\"}\n");
+  const std::string missing = (shop / "missing.jsonl").string();
+  struct Refused {
+    std::vector<std::string> overrides;
+    std::string key;
+  };
+  for (const Refused& r : {Refused{{"data.path="}, "data.path"}, Refused{{"data.path=" + missing}, missing},
+                           Refused{{"data.path=" + (shop / "empty.jsonl").string()}, "empty.jsonl"},
+                           Refused{{"data.path=" + (shop / "blank.jsonl").string()}, "blank.jsonl"},
+                           Refused{{"data.path=" + (shop / "one.jsonl").string()}, "data.validation"},
+                           Refused{{"data.validation="}, "data.validation"}, Refused{{"data.validation=1.5"}, "data.validation"},
+                           Refused{{"data.validation=" + missing}, "data.validation"},
+                           Refused{{"data.tokenizer=" + missing}, missing}, Refused{{"tokenizer.train_from=" + missing}, missing},
+                           Refused{{"model.vocab_size=200", "tokenizer.vocab_size=200"}, "vocab"}}) {
+    INFO(fmt::format("{}", fmt::join(r.overrides, ", ")));
+    const std::string why = shop.refusal("run", r.overrides);
+    CHECK_THAT(why, contains(r.key));
+    CHECK(why.find('\n') == std::string::npos);
+    CHECK_FALSE(fs::exists(shop / "run"));  // else the corrected run would meet another configuration
+  }
+  CHECK(shop.refusal("run") == "");
+}
+
+TEST_CASE("train: a checkpoint that is damaged is refused by name") {
+  const Workshop shop;
+  shop.run("run", {"checkpoint.keep_last=1"});
+  const fs::path at = shop / "run/checkpoints/step_000006";
+  CHECK_FALSE(fs::exists(shop / "run/checkpoints/step_000003"));
+  for (const char* name : {"model.safetensors", "optimizer-0.safetensors", "state.json"}) {
+    const std::string whole = read_file(at / name);
+    for (const size_t length : {size_t{0}, whole.size() / 2, whole.size() - 3}) {
+      INFO(name << ", the first " << length << " bytes");
+      write_file(at / name, std::string_view(whole).substr(0, length));
+      CHECK_THAT(shop.refusal("run"), contains((at / name).string()));
+    }
+    fs::remove(at / name);
+    CHECK_THAT(shop.refusal("run"), contains((at / name).string()));
+    write_file(at / name, whole);
+  }
+  CHECK(shop.refusal("run") == "");
+}
