@@ -14,7 +14,8 @@ HeldOutLoss held_out_loss(Gpt& model, const WindowLoader& loader, std::span<cons
   for (int64_t b = 0; b < loader.batches(); ++b) {
     const Batch batch = loader.batch(b);
     const Shape shape{batch.rows, batch.length};
-    const Tensor losses = model.token_losses(Tensor::integers(batch.inputs, shape), Tensor::integers(batch.targets, shape), {.training = false});
+    const Tensor losses =
+        model.token_losses(Tensor::integers(batch.inputs, shape), Tensor::integers(batch.targets, shape), {.training = false});
     dispatch_wide("held_out_loss", losses, [&]<class W>(W, CpuQueue) {
       for (size_t i = 0; i < batch.targets.size(); ++i) {
         const int32_t target = batch.targets[i], length = target < 0 ? 0 : token_bytes[size_t(target)];

@@ -14,8 +14,9 @@ int32_t pick(std::vector<double> logits, const SamplingOptions& options, double 
   std::vector<int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   if (options.top_k > 0 && options.top_k < int64_t(order.size())) {
-    std::ranges::partial_sort(order, order.begin() + options.top_k,
-                              [&](int32_t a, int32_t b) { return logits[size_t(a)] > logits[size_t(b)] || (logits[size_t(a)] == logits[size_t(b)] && a < b); });
+    std::ranges::partial_sort(order, order.begin() + options.top_k, [&](int32_t a, int32_t b) {
+      return logits[size_t(a)] > logits[size_t(b)] || (logits[size_t(a)] == logits[size_t(b)] && a < b);
+    });
     order.resize(size_t(options.top_k));
   }
   const double highest = std::ranges::max(logits);
@@ -27,7 +28,8 @@ int32_t pick(std::vector<double> logits, const SamplingOptions& options, double 
   return order.back();
 }
 
-void generate(Gpt& model, std::vector<int32_t> prompt, const SamplingOptions& options, const std::function<bool(int32_t id)>& add) {
+void generate(Gpt& model, std::vector<int32_t> prompt, const SamplingOptions& options,
+              const std::function<bool(int32_t id)>& add) {
   const size_t window = size_t(model.config().sequence_len);
   const Random random(options.seed, "sampling");
   for (int64_t i = 0; i < options.tokens; ++i) {
@@ -35,7 +37,9 @@ void generate(Gpt& model, std::vector<int32_t> prompt, const SamplingOptions& op
     const Tensor ids = Tensor::integers(std::span(prompt).last(length), {1, int64_t(length)});
     const Tensor logits = model.logits(ids, {.training = false});
     std::vector<double> last(size_t(model.config().vocab_size));
-    dispatch_wide("generate", logits, [&]<class W>(W, CpuQueue) { std::copy_n(logits.data<W>() + logits.size() - last.size(), last.size(), last.begin()); });
+    dispatch_wide("generate", logits, [&]<class W>(W, CpuQueue) {
+      std::copy_n(logits.data<W>() + logits.size() - last.size(), last.size(), last.begin());
+    });
     prompt.push_back(pick(std::move(last), options, random.uniform<double>(i)));
     if (!add(prompt.back())) return;
   }

@@ -33,7 +33,8 @@ class Desk {
  public:
   Desk() {
     const fs::path from = fs::path(KAPPA_SOURCE_DIR) / "tests/fixtures/audit/loop_two_passes";
-    for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"}) fs::copy_file(from / name, files_ / name);
+    for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"})
+      fs::copy_file(from / name, files_ / name);
   }
   fs::path operator/(const std::string& name) const { return files_ / name; }
   std::string read(const std::string& name) const { return read_file(files_ / name); }
@@ -59,8 +60,8 @@ class Desk {
 
   /// `kappa audit` of the files here.
   Words audit(const Words& more = {}) const {
-    Words words{"audit", files_ / "config.yaml", "--weights", files_ / "weights.safetensors", "--batch", files_ / "batch.safetensors",
-                "--out", files_ / "out.safetensors"};
+    Words words{"audit",   files_ / "config.yaml",       "--weights", files_ / "weights.safetensors",
+                "--batch", files_ / "batch.safetensors", "--out",     files_ / "out.safetensors"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -164,13 +165,15 @@ TEST_CASE("cli: configurations that cannot be") {
   check_set({"model.moe_top_k=5"}, {"model.moe_top_k", "model.n_exp"});
   check_set({"model.n_embd=34"}, {"model.n_embd", "model.n_head", "17"});
   check_set({"model.n_embd=1048576", "model.n_exp=1048576"}, {"model.n_embd", "model.n_exp"});
-  check_set({"model.sequence_len=1073741824", "train.device_batch_size=1073741824"}, {"model.sequence_len", "train.device_batch_size"});
+  check_set({"model.sequence_len=1073741824", "train.device_batch_size=1073741824"},
+            {"model.sequence_len", "train.device_batch_size"});
   check_set({"model.n_exp=9223372036854775808"}, {"model.n_exp"});
   check_set({"model.vocab_size=99999999999999999999999999"}, {"model.vocab_size"});
 
   const std::string good = desk.read("config.yaml");
   const std::string file = desk / "config.yaml";
-  for (const char* bad : {"model: [1, 2", "model:\n  n_embd: 32\n n_head: 2\n", "model:\n\t- {", "\"", "model: &a *a", "- model", "model: 3"}) {
+  for (const char* bad :
+       {"model: [1, 2", "model:\n  n_embd: 32\n n_head: 2\n", "model:\n\t- {", "\"", "model: &a *a", "- model", "model: 3"}) {
     desk.write("config.yaml", bad);
     desk.check_refused(desk.audit(), {file});
   }
@@ -256,8 +259,9 @@ TEST_CASE("cli: runs that cannot begin") {
   const Desk desk;
   desk.write("text.jsonl", "{\"text\": \"a document\"}\n{\"text\": \"another\"}\n");
   const auto train = [&](const Words& assignments) {
-    Words words{"train", desk / "config.yaml", "--set", "run.dir=" + (desk / "run").string(), "--set", "train.precision=float32",
-                "--set", "train.num_iterations=1", "--set", "train.device_batch_size=1", "--set", "train.total_batch_size=2048"};
+    Words words{"train", desk / "config.yaml",        "--set", "run.dir=" + (desk / "run").string(),
+                "--set", "train.precision=float32",   "--set", "train.num_iterations=1",
+                "--set", "train.device_batch_size=1", "--set", "train.total_batch_size=2048"};
     for (const std::string& a : assignments) words.insert(words.end(), {"--set", a});
     return words;
   };
@@ -265,7 +269,9 @@ TEST_CASE("cli: runs that cannot begin") {
   desk.check_refused(train({}), {"data.path"});
   desk.check_refused(train({text}), {"data.validation"});
   desk.check_refused(train({text, "data.validation=2"}), {"data.validation", "2"});
-  desk.check_refused(train({text, "data.validation=0.5"}), {"tokenizer.vocab_size", "250"});  // 250 tokens are fewer than there are bytes
-  desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}), {"train.total_batch_size", "model.sequence_len"});
+  desk.check_refused(train({text, "data.validation=0.5"}),
+                     {"tokenizer.vocab_size", "250"});  // 250 tokens are fewer than there are bytes
+  desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}),
+                     {"train.total_batch_size", "model.sequence_len"});
   desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
 }

@@ -41,7 +41,8 @@ const Sources& sources() {
     found["main.cpp"] = read_source(root / "main.cpp");
     for (const char* folder : {"engine", "data", "model", "eval", "train", "tests"})
       for (const auto& entry : fs::recursive_directory_iterator(root / folder))
-        if (const auto extension = entry.path().extension(); extension == ".h" || extension == ".cpp" || extension == ".cu" || extension == ".cuh")
+        if (const auto extension = entry.path().extension();
+            extension == ".h" || extension == ".cpp" || extension == ".cu" || extension == ".cuh")
           found[fs::relative(entry.path(), root).generic_string()] = read_source(entry.path());
     return found;
   }();
@@ -130,7 +131,8 @@ TEST_CASE("structure: configurations and files know only the core") {
     if (!path.starts_with("engine/config/") && !path.starts_with("engine/core/") && path != "engine/device/queue.h") continue;
     for (const std::string& include : source.includes) {
       INFO(path << " includes " << include);
-      CHECK((include.starts_with("engine/core/") || (include.starts_with("engine/config/") && path.starts_with("engine/config/"))));
+      CHECK(
+          (include.starts_with("engine/core/") || (include.starts_with("engine/config/") && path.starts_with("engine/config/"))));
     }
   }
 }

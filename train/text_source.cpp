@@ -14,7 +14,8 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
   const auto reader = from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from);
   const int64_t size = config.tokenizer.vocab_size.value_or(config.model.vocab_size);
   constexpr int64_t smallest = 265;  // as train_bpe() says, which does not know the key
-  require(size >= smallest, "tokenizer.vocab_size: expected at least {}, the 256 bytes and 9 special tokens, found {}", smallest, size);
+  require(size >= smallest, "tokenizer.vocab_size: expected at least {}, the 256 bytes and 9 special tokens, found {}", smallest,
+          size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
   return Tokenizer(train_bpe(count_pieces(*reader, paper_pattern()), size));
 }

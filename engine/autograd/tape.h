@@ -88,9 +88,9 @@ class Tape {
   Tape* outer_;
 };
 
-
 /// fn(inputs) whose activations are not kept but computed again on the way back. fn must compute the same again: decisions
-/// (routing, random numbers) are made once and kept. Outputs are tracked even if no input is, for the parameters inside fn; one may be no tensor.
+/// (routing, random numbers) are made once and kept. Outputs are tracked even if no input is, for the parameters inside fn; one
+/// may be no tensor.
 Tensors recompute(std::function<Tensors(const Tensors&)> fn, const Tensors& inputs);
 
 }  // namespace kappa

@@ -107,8 +107,8 @@ void check_case(const fs::path& folder) {
   }
 }
 
-/// bfloat16 has 8 bits; some dozen roundings in a row add up to a few times 2⁻⁸. Which experts a token goes to is imposed: a choice
-/// that rounding flips is another function.
+/// bfloat16 has 8 bits; some dozen roundings in a row add up to a few times 2⁻⁸. Which experts a token goes to is imposed: a
+/// choice that rounding flips is another function.
 void check_bf16(const fs::path& folder) {
   const TempFolder temp;
   const ValuesByName expected = values_in(folder / "expected.safetensors");
@@ -319,9 +319,8 @@ TEST_CASE("audit: batches that do not fit") {
     write_audit({recorded / "loop_two_passes"}, files / "routing");
     std::vector<int32_t> choices(120 * 2, 0);
     for (size_t i = 1; i < choices.size(); i += 2) choices[i] = 4;
-    rewrite(files / "routing", files / "routing2", [&](auto& tensors) {
-      named(tensors, "act.loop.1.h.1.top_k_indices").bytes = std::as_bytes(std::span(choices));
-    });
+    rewrite(files / "routing", files / "routing2",
+            [&](auto& tensors) { named(tensors, "act.loop.1.h.1.top_k_indices").bytes = std::as_bytes(std::span(choices)); });
     files.check_refused({"found 4"}, files / "routing2");
   }
   SECTION("choices of other tokens") {

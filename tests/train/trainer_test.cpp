@@ -52,8 +52,8 @@ class Workshop {
     const char* const does[] = {"sees", "looks for", "sings of", "forgets"};
     std::string lines;
     for (int i = 0; i < 40; ++i)
-      lines += nlohmann::json{{"text", fmt::format("{} {} {} by the river, {} times a day.", who[i % 5], does[i % 4], who[(i + 2) % 5],
-                                                   i / 2)}}
+      lines += nlohmann::json{{"text", fmt::format("{} {} {} by the river, {} times a day.", who[i % 5], does[i % 4],
+                                                   who[(i + 2) % 5], i / 2)}}
                    .dump() +
                '\n';
     write_file(text(), lines);
@@ -203,8 +203,8 @@ TEST_CASE("train: nothing between the first step and the last where that is aske
   const Workshop shop;
   for (const char* never : {"0", "-1"}) {
     const std::string run = fmt::format("every{}", never);
-    shop.run(run, {fmt::format("train.eval_every={}", never), fmt::format("train.sample_every={}", never), fmt::format("checkpoint.every={}", never),
-                   "train.num_iterations=2"});
+    shop.run(run, {fmt::format("train.eval_every={}", never), fmt::format("train.sample_every={}", never),
+                   fmt::format("checkpoint.every={}", never), "train.num_iterations=2"});
     CHECK(with(metrics(shop / run), "val/bpb").size() == 1);
     CHECK_FALSE(fs::exists(shop / run / "checkpoints/step_000001"));
     CHECK(fs::exists(shop / run / "checkpoints/step_000002"));
