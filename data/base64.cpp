@@ -20,9 +20,9 @@ std::string base64_encode(std::string_view bytes) {
 
 std::optional<std::string> base64_decode(std::string_view text) {
   static constexpr auto values = [] {
-    std::array<int8_t, 256> table{};
+    std::array<int, 256> table{};
     table.fill(-1);
-    for (size_t i = 0; i < alphabet.size(); ++i) table[uint8_t(alphabet[i])] = int8_t(i);
+    for (size_t i = 0; i < alphabet.size(); ++i) table[uint8_t(alphabet[i])] = int(i);
     return table;
   }();
   if (text.size() % 4 != 0) return std::nullopt;

@@ -7,9 +7,8 @@
 namespace kappa {
 
 void describe(Schema::Section s, ModelConfig& c) {
-  s.key("depth", c.depth, "computes the four sizes n_…, which are then not given; auto: they are", between(1, 10000));
-  s.key("aspect_ratio", c.aspect_ratio, "with depth: n_embd = depth * aspect_ratio, up to a multiple of head_dim",
-        between(1, 1e6));
+  s.key("depth", c.depth, "computes n_layer, n_head, n_kv_head, n_embd, which are then not given", between(1, 10000));
+  s.key("aspect_ratio", c.aspect_ratio, "with depth: n_embd = depth times this, up to a multiple of head_dim", between(1, 1e6));
   s.key("head_dim", c.head_dim, "with depth: the size of a head", between(2, 1e6));
   s.key("sequence_len", c.sequence_len, "tokens a row (T)", between(1, 0x1p30));
   s.key("vocab_size", c.vocab_size, "tokens that the tokenizer knows (V)", between(1, 0x1p30));
@@ -22,47 +21,48 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("n_exp", c.n_exp, "experts a MoE layer (E); 0 or 1: no MoE layers", at_least(0));
   s.key("moe_top_k", c.moe_top_k, "experts that a token goes to (K)", at_least(1));
   s.key("moe_start_layer", c.moe_start_layer, "the first layer that may be a MoE layer", at_least(0));
-  s.key("moe_layer_stride", c.moe_layer_stride, "of the layers from there on, i is a MoE layer where this divides i + 1",
+  s.key("moe_layer_stride", c.moe_layer_stride, "from moe_start_layer on, layer i is a MoE layer if this divides i + 1",
         at_least(1));
-  s.key("num_moe_layers", c.num_moe_layers, "only the first so many; -1: all", at_least(-1));
-  s.key("train_capacity", c.train_capacity, "slots of an expert in training: this times K tokens / E",
+  s.key("num_moe_layers", c.num_moe_layers, "only the first so many MoE layers; -1: all", at_least(-1));
+  s.key("train_capacity", c.train_capacity, "slots of an expert in training: this times K * tokens / E",
         Interval{.low = 0, .high = 1e6, .above_low = true});
-  s.key("eval_capacity", c.eval_capacity, "the same in evaluation", Interval{.low = 0, .high = 1e6, .above_low = true});
+  s.key("eval_capacity", c.eval_capacity, "slots of an expert in evaluation, likewise",
+        Interval{.low = 0, .high = 1e6, .above_low = true});
   s.key("min_capacity", c.min_capacity, "an expert's slots are never fewer", between(1, 0x1p30));
-  s.key("dense_mlp", c.dense_mlp, "the MLP of the other layers");
+  s.key("dense_mlp", c.dense_mlp, "MLP of layers that are no MoE layers");
   s.key("expert_mlp", c.expert_mlp, "experts without kappa: g * sigmoid(g) * u, or g * u");
-  s.key("load_balancing", c.load_balancing, "a loss, or a bias that follows the counts");
-  s.key("aux_free_bias_update_speed", c.aux_free_bias_update_speed, "step of that bias", at_least(0));
+  s.key("load_balancing", c.load_balancing, "how tokens are spread: by a loss, by a bias that follows counts");
+  s.key("aux_free_bias_update_speed", c.aux_free_bias_update_speed, "step of the bias that follows counts", at_least(0));
   s.key("use_noisy_top_k", c.use_noisy_top_k, "learned noise on the router logits, in training");
-  s.key("use_router_z_loss", c.use_router_z_loss, "keep the router logits small");
+  s.key("use_router_z_loss", c.use_router_z_loss, "keep the router logits small by a loss on their log-sum-exp");
   s.key("router_z_loss_input_grad_scale", c.router_z_loss_input_grad_scale,
-        "factor on that loss's gradient into the router's input", at_least(0));
-  s.key("z_loss_demean_logits", c.z_loss_demean_logits, "take the log-sum-exp of the logits less their mean");
-  s.key("z_loss_penalize_mean_logits", c.z_loss_penalize_mean_logits, "and add the mean squared");
+        "factor on the z-loss's gradient into the router's input", at_least(0));
+  s.key("z_loss_demean_logits", c.z_loss_demean_logits, "z-loss: take the log-sum-exp of the logits less their mean");
+  s.key("z_loss_penalize_mean_logits", c.z_loss_penalize_mean_logits, "z-loss: add the square of the mean");
 
   s.key("use_kappa_swiglu", c.use_kappa_swiglu, "g * sigmoid(kappa * g) * u, kappa = U^tanh(bias + scale * confidence)");
-  s.key("kappa_input", c.kappa_input, "the confidence");
-  s.key("kappa_input_constant", c.kappa_input_constant, "its value where it is constant");
+  s.key("kappa_input", c.kappa_input, "the confidence of a token in its expert");
+  s.key("kappa_input_constant", c.kappa_input_constant, "the confidence where it is constant");
   s.key("kappa_input_logit_norm_exponent", c.kappa_input_logit_norm_exponent,
         "top_logits: power of the router's norms in the divisor; <= 0: 0.3 * logit");
-  s.key("kappa_granularity", c.kappa_granularity, "what has a bias and a scale of its own");
-  s.key("kappa_start_layer", c.kappa_start_layer, "no kappa below; auto: 0 with constant_kappa_dense_layers, 2 without",
+  s.key("kappa_granularity", c.kappa_granularity, "what has a bias and scale of its own");
+  s.key("kappa_start_layer", c.kappa_start_layer, "no kappa below; auto: 0 with constant_kappa_dense_layers, else 2",
         at_least(0));
   s.key("constant_kappa_dense_layers", c.constant_kappa_dense_layers, "kappa in dense layers too, with a constant confidence");
   s.key("moe_kappa_slope_max_scale", c.moe_kappa_slope_max_scale, "U of MoE layers", between(1, 1e6));
   s.key("dense_kappa_slope_max_scale", c.dense_kappa_slope_max_scale, "U of dense layers", between(1, 1e6));
   s.key("router_confidence_grad_scale", c.router_confidence_grad_scale, "factor on kappa's gradient into the router",
         at_least(0));
-  s.key("kappa_ema_rms_reg", c.kappa_ema_rms_reg, "keep the RMS of bias and scale above a floor taken from its moving average");
-  s.key("kappa_l2_ema_beta", c.kappa_l2_ema_beta, "decay of that average", half_open(0, 1));
-  s.key("kappa_l2_ema_anchor_start", c.kappa_l2_ema_anchor_start, "the floor is taken from this fraction of the run on",
+  s.key("kappa_ema_rms_reg", c.kappa_ema_rms_reg, "keep the RMS of bias and scale above a floor from its moving average");
+  s.key("kappa_l2_ema_beta", c.kappa_l2_ema_beta, "decay of the moving average", half_open(0, 1));
+  s.key("kappa_l2_ema_anchor_start", c.kappa_l2_ema_anchor_start, "fraction of the run from which the floor is taken",
         between(0, 1));
-  s.key("kappa_l2_ema_anchor_end", c.kappa_l2_ema_anchor_end, "and frozen at this one", between(0, 1));
-  s.key("kappa_l2_ema_floor_frac", c.kappa_l2_ema_floor_frac, "the floor as a fraction of the average", at_least(0));
+  s.key("kappa_l2_ema_anchor_end", c.kappa_l2_ema_anchor_end, "fraction of the run at which the floor is frozen", between(0, 1));
+  s.key("kappa_l2_ema_floor_frac", c.kappa_l2_ema_floor_frac, "the floor as a fraction of the moving average", at_least(0));
 
   s.key("total_ut_steps", c.total_ut_steps, "passes through the stack of layers", between(1, 10000));
-  s.key("ut_everypass_ntp", c.ut_everypass_ntp, "the loss is the mean over the passes; false: the last pass's");
-  s.key("ut_detach", c.ut_detach, "no gradient from one pass to the one before");
+  s.key("ut_everypass_ntp", c.ut_everypass_ntp, "with several passes: the loss is their mean; false: the last pass's");
+  s.key("ut_detach", c.ut_detach, "with several passes: no gradient from one to the one before");
   s.key("loss_chunk_tokens", c.loss_chunk_tokens, "tokens whose logits are in memory at once; auto: 2^24 / V",
         between(1, 0x1p40));
   s.key("loss_recompute_backward", c.loss_recompute_backward, "compute the logits again on the way back instead of keeping them");

@@ -150,18 +150,18 @@ TEST_CASE("structure: kernels see no tensors and no tape") {
   CHECK(count > 30);
 }
 
-TEST_CASE("structure: an op family has its kernels and a test") {
+TEST_CASE("structure: an op family has a test") {
   std::set<std::string> families;
   for (const auto& entry : fs::directory_iterator(root / "engine/ops")) families.insert(entry.path().filename().string());
   CHECK(families.size() >= 17);
   for (const std::string& family : families) {
     INFO(family);
-    CHECK(sources().contains("engine/ops/" + family + "/kernels.h"));
     const auto tests_it = [&](const auto& entry) {
       const auto& [path, source] = entry;
-      if (!path.starts_with("tests/") || !path.ends_with("_test.cpp")) return false;
+      const std::string name = fs::path(path).filename().string();
+      if (!path.starts_with("tests/") || !name.ends_with("_test.cpp")) return false;
       const auto is_of_family = [&](const std::string& include) { return include.starts_with("engine/ops/" + family + "/"); };
-      return path.ends_with("/" + family + "_test.cpp") || std::ranges::any_of(source.includes, is_of_family);
+      return name == family + "_test.cpp" || std::ranges::any_of(source.includes, is_of_family);
     };
     CHECK(std::ranges::any_of(sources(), tests_it));
   }

@@ -57,6 +57,7 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr uint64_t samples = 3;
 
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < batches_.steps; }
 
@@ -118,18 +119,22 @@ class Trainer {
     prune_checkpoints(folder_.checkpoints(), config_.checkpoint);
   }
 
+  /// A few continuations of the prompt, each until the model ends the document or train.sample_tokens are there.
   void sample() {
-    std::vector<int32_t> ids{text_.tokenizer->bos_id()};
-    text_.tokenizer->encode(config_.train.sample_prompt, ids);
-    const size_t prompt = ids.size();
-    const auto add = [&](int32_t id) {
-      if (id == text_.tokenizer->bos_id()) return false;
-      ids.push_back(id);
-      return true;
-    };
-    generate(model_, ids, {.temperature = 0.7, .seed = uint64_t(config_.train.seed), .tokens = config_.train.sample_tokens}, add);
-    progress_.say(fmt::format("sample after step {}: {}[…]{}", state_.step, config_.train.sample_prompt,
-                              text_.tokenizer->decode(std::span(ids).subspan(prompt))));
+    std::vector<int32_t> prompt{text_.tokenizer->bos_id()};
+    text_.tokenizer->encode(config_.train.sample_prompt, prompt);
+    for (uint64_t i = 0; i < samples; ++i) {
+      std::vector<int32_t> added;
+      const auto add = [&](int32_t id) {
+        if (id == text_.tokenizer->bos_id()) return false;
+        added.push_back(id);
+        return true;
+      };
+      generate(model_, prompt,
+               {.temperature = 0.7, .seed = uint64_t(config_.train.seed) + i, .tokens = config_.train.sample_tokens}, add);
+      progress_.say(fmt::format("\nsample {} after step {}:\n{}{}", i + 1, state_.step, config_.train.sample_prompt,
+                                text_.tokenizer->decode(added)));
+    }
   }
 
   const RunConfig& config_;

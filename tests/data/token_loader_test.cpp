@@ -202,7 +202,7 @@ TEST_CASE("loader: split, documents that fill rows are not torn") {
   }
 }
 
-TEST_CASE("loader: goes on from a state with the same batches; the state of another loader is refused") {
+TEST_CASE("loader: goes on from a state with the same batches, the state of another loader is refused") {
   std::mt19937_64 random(79);
   const TokenCorpus corpus = corpus_of(random_lengths(random, 700, 100)), other = corpus_of({50, 60});
   for (const auto mode : {LongDocuments::crop, LongDocuments::split}) {

@@ -63,7 +63,7 @@ TEST_CASE("philox: a number depends on seed, stream, step and index, on each") {
 }
 
 // The moments of n independent numbers scatter by σ/√n around the true ones; five times that is allowed.
-TEST_CASE("philox: uniform numbers fill [0, 1)") {
+TEST_CASE("philox: uniform numbers lie between 0 and 1") {
   const Random random(7, "uniform");
   const double tolerance = 5 / std::sqrt(double(count));
   for (const auto& x : {drawn([&](int64_t i) { return random.uniform<float>(i); }),

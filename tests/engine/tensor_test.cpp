@@ -48,7 +48,7 @@ TEST_CASE("tensor: views share the value, detached ones not the gradient") {
   CHECK_THROWS_WITH(Tensor::integers(std::vector<int32_t>{1, 2, 3}, {2}), "3 integers do not make a tensor [2]");
 }
 
-TEST_CASE("parameters: a bfloat16 model computes with copies, κ and the lambdas excepted; all gradients are wide") {
+TEST_CASE("parameters: a bfloat16 model computes with copies, κ and the lambdas excepted, all gradients are wide") {
   ParameterStore store;
   const Parameter& matrix = store.declare({.name = "w", .shape = {2, 2}, .init = Init::uniform(1)});
   const Parameter& kappa = store.declare({.name = "k", .shape = {3}, .init = Init::ones(), .role = Role::kappa});

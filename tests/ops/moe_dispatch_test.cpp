@@ -125,7 +125,7 @@ TEST_CASE("moe_dispatch: rows go to their slots and unused slots are zero") {
   REQUIRE(close(gradient_of(c), dc));
 }
 
-TEST_CASE("moe_combine: the slots' rows, weighted; what nobody has leaves no trace") {
+TEST_CASE("moe_combine: the slots' rows, weighted, what nobody has leaves no trace") {
   const Poisoned memory;
   std::mt19937_64 random(2);
   const Tensor p = random_tensor({N, K}, random).track();

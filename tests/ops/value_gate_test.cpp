@@ -27,7 +27,7 @@ const Case one{case_of("one of all", {1, 1, 1, 1}, {1, 1, 1}, 32)},
 
 }  // namespace
 
-TEST_CASE("value_gate: v + 2·sigmoid(x[:32]·w)·e, token by token") {
+TEST_CASE("value_gate: v + 2·sigmoid(x·w of 32 channels)·e, token by token") {
   constexpr int64_t batch = 2, tokens = 3, heads = 2, size = 5, channels = 40;
   std::mt19937_64 random(9);
   Tensors in{Tensor::empty({batch, tokens, heads, size}, DType::f64), Tensor::empty({batch, tokens, heads * size}, DType::f64),

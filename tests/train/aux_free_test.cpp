@@ -18,7 +18,7 @@ TEST_CASE("aux-free balancing: crowded experts lose, the others gain, and the me
   for (size_t e = 0; e < 4; ++e) CHECK(single[e] == Approx(100 * expected[e]).epsilon(1e-6));
 }
 
-TEST_CASE("aux-free balancing: an expert at the mean keeps its bias but for the centring; without counts nothing moves") {
+TEST_CASE("aux-free balancing: an expert at the mean keeps its bias but for the centring, without counts nothing moves") {
   std::vector<double> bias{0.25, 0.5, 0.125};
   update_expert_bias<double>(bias, std::vector<int32_t>{0, 0, 0});
   CHECK(bias == std::vector<double>{0.25, 0.5, 0.125});

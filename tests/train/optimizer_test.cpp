@@ -267,7 +267,7 @@ TEST_CASE("optimizer: a run of all roles follows the recipe") {
       }
 }
 
-TEST_CASE("optimizer: an expert without gradient only decays; a parameter that never has one stands still") {
+TEST_CASE("optimizer: an expert without gradient only decays, a parameter that never has one stands still") {
   ParameterStore store;
   declare_small(store);
   store.allocate(DType::f64);

@@ -3,7 +3,6 @@
 #include "engine/core/vector_math.h"
 #include "engine/core/wide.h"
 #include "engine/device/thread_pool.h"
-#include "engine/ops/cross_entropy/cross_entropy.h"
 #include "engine/ops/cross_entropy/kernels.h"
 
 namespace kappa {

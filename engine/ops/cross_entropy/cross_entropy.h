@@ -11,8 +11,6 @@
 
 namespace kappa {
 
-constexpr double logit_cap = 15;
-
 struct CrossEntropyInputs {
   Tensor hidden;          // [N, C]
   Tensor weight;          // [Vp, C], Vp ≥ V; rows from V on are padding and get no gradient

@@ -5,6 +5,8 @@
 
 namespace kappa {
 
+constexpr double logit_cap = 15;  // s
+
 /// Some rows of logits and what belongs to them.
 template <class W>
 struct LogitRows {

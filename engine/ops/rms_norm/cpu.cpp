@@ -4,7 +4,6 @@
 #include "engine/core/wide.h"
 #include "engine/device/thread_pool.h"
 #include "engine/ops/rms_norm/kernels.h"
-#include "engine/ops/rms_norm/rms_norm.h"
 
 namespace kappa {
 namespace {

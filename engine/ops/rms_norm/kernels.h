@@ -5,6 +5,9 @@
 
 namespace kappa {
 
+/// ε: the float32 machine epsilon, for every type.
+constexpr double rms_norm_epsilon = 0x1p-23;
+
 struct RmsNormExtents {
   int64_t rows, width;
 };

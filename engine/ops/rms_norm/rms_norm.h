@@ -7,9 +7,6 @@
 
 namespace kappa {
 
-/// ε: the float32 machine epsilon, for every type.
-constexpr double rms_norm_epsilon = 0x1p-23;
-
 /// y of the shape of x […, n], stored as `out`: the type of x; or from a wide x the compute type, or the other way round, where a
 /// residual stream is wider than what is computed from it. The mean is taken in the wide type. Keeps r and one of x and y for the
 /// way back: y where the types are equal, because whoever uses y keeps it too. Throws InputError if x has no last axis or an
