@@ -77,6 +77,7 @@ std::vector<ParameterGroup> group_parameters(ParameterStore& parameters) {
     group.elements += p.spec.shape.size();
   }
   std::vector<ParameterGroup> groups;
+  groups.reserve(sorted.size());
   for (auto& [place, group] : sorted) groups.push_back(std::move(group));
   return groups;
 }
