@@ -24,11 +24,10 @@ StepSlab::StepSlab(int64_t capacity) : capacity_(capacity / alignment * alignmen
   madvise(base, size_t(capacity_), MADV_HUGEPAGE);
   base_ = static_cast<std::byte*>(base);
   free_[0] = capacity_;
-  ASAN_POISON_MEMORY_REGION(base_, size_t(capacity_));
 }
 
 StepSlab::~StepSlab() {
-  ASAN_UNPOISON_MEMORY_REGION(base_, size_t(capacity_));
+  ASAN_UNPOISON_MEMORY_REGION(base_, size_t(peak_));
   munmap(base_, size_t(capacity_));
 }
 
@@ -48,6 +47,7 @@ Memory StepSlab::allocate(int64_t bytes) {
   peak_ = std::max(peak_, offset + size);
   std::byte* data = base_ + offset;
   ASAN_UNPOISON_MEMORY_REGION(data, size_t(bytes));
+  ASAN_POISON_MEMORY_REGION(data + bytes, size_t(size - bytes));
   if (poison_) std::memset(data, 0xff, size_t(bytes));
   return Memory(data, [this, offset = offset, size](std::byte*) { release(offset, size); });
 }
