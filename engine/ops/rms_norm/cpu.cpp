@@ -21,7 +21,7 @@ KAPPA_WIDE void forward_rows(int64_t width, const In* x, Out* y, Wide<Out>* inve
 #pragma omp simd reduction(+ : squares)
     for (int64_t j = 0; j < width; ++j) squares += W(in[j]) * W(in[j]);
     const W r = 1 / std::sqrt(squares / W(width) + W(rms_norm_epsilon));
-#pragma omp simd
+    // Not marked simd: GCC would then lay a bfloat16 down in memory before it is stored, and not vectorise.
     for (int64_t j = 0; j < width; ++j) out[j] = Out(W(in[j]) * r);
     inverse_rms[row] = r;
   }

@@ -19,11 +19,9 @@ KAPPA_WIDE void turn_tokens(const RotaryTurn<T>& turn, Range tokens) {
       const int64_t first = (token * heads + head) * 2 * half, second = first + half;
       const T *x1 = turn.x + first, *x2 = turn.x + second;
 #pragma omp simd
-      for (int64_t j = 0; j < half; ++j) {
-        const W a = x1[j], b = x2[j], c = cos[j], s = direction * sin[j];
-        y.put(first + j, a * c + b * s);
-        y.put(second + j, b * c - a * s);
-      }
+      for (int64_t j = 0; j < half; ++j) y.put(first + j, W(x1[j]) * cos[j] + W(x2[j]) * (direction * sin[j]));
+#pragma omp simd
+      for (int64_t j = 0; j < half; ++j) y.put(second + j, W(x2[j]) * cos[j] - W(x1[j]) * (direction * sin[j]));
     }
   }
 }

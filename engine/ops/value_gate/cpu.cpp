@@ -28,7 +28,7 @@ KAPPA_WIDE void forward_tokens(const ValueGateValues<T>& in, const T* v, T* y, R
     for (int64_t head = 0; head < heads; ++head) {
       const ValueGatePoint<W> point(gate_logit(in.weight + head * inputs, in.x + token * channels));
       const int64_t first = (token * heads + head) * head_size;
-#pragma omp simd
+      // Not marked simd: GCC would then lay a bfloat16 down in memory before it is stored, and not vectorise.
       for (int64_t d = first; d < first + head_size; ++d) y[d] = T(W(v[d]) + point.gate * W(in.embedding[d]));
     }
 }
@@ -46,14 +46,15 @@ KAPPA_WIDE void backward_tokens(const ValueGateValues<T>& in, const ValueGateGra
     for (int64_t head = 0; head < heads; ++head) {
       const T* weight = in.weight + head * inputs;
       const ValueGatePoint<W> point(gate_logit(weight, x));
-      const int64_t first = (token * heads + head) * head_size, last = first + head_size;
+      const int64_t first = (token * heads + head) * head_size;
+      const T *dy = d.dy + first, *embedding = in.embedding + first;
       W dgate = 0;
 #pragma omp simd reduction(+ : dgate)
-      for (int64_t i = first; i < last; ++i) dgate += W(d.dy[i]) * W(in.embedding[i]);
+      for (int64_t i = 0; i < head_size; ++i) dgate += W(dy[i]) * W(embedding[i]);
       if (d.v)
-        for (int64_t i = first; i < last; ++i) d.v.put(i, W(d.dy[i]));
+        for (int64_t i = 0; i < head_size; ++i) d.v.put(first + i, W(dy[i]));
       if (d.embedding)
-        for (int64_t i = first; i < last; ++i) d.embedding.put(i, point.gate * W(d.dy[i]));
+        for (int64_t i = 0; i < head_size; ++i) d.embedding.put(first + i, point.gate * W(dy[i]));
       const W dz = dgate * point.dgate_dz;
       W* dweight = weight_part + head * inputs;
 #pragma omp simd
