@@ -13,6 +13,7 @@
 #include "engine/core/file.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_folder.h"
 
 using namespace kappa;
@@ -32,7 +33,7 @@ struct Result {
 class Desk {
  public:
   Desk() {
-    const fs::path from = fs::path(KAPPA_SOURCE_DIR) / "tests/fixtures/audit/loop_two_passes";
+    const fs::path from = source_dir() / "tests/fixtures/audit/loop_two_passes";
     for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"})
       fs::copy_file(from / name, files_ / name);
   }
@@ -41,7 +42,7 @@ class Desk {
   void write(const std::string& name, std::string_view bytes) const { write_file(files_ / name, bytes); }
 
   Result run(Words words) const {
-    words.insert(words.begin(), KAPPA_BINARY);
+    words.insert(words.begin(), kappa_binary());
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -51,7 +52,7 @@ class Desk {
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     pid_t child = 0;
-    REQUIRE(posix_spawn(&child, KAPPA_BINARY, &actions, nullptr, arguments.data(), environ) == 0);
+    REQUIRE(posix_spawn(&child, kappa_binary().c_str(), &actions, nullptr, arguments.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);

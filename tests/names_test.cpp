@@ -6,11 +6,12 @@
 #include <regex>
 
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 TEST_CASE("names of tests hold neither semicolons nor brackets") {
   const std::regex declaration(R"(TEST_CASE\("([^"]*)\")");
   int names = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(KAPPA_SOURCE_DIR) / "tests")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(kappa::source_dir() / "tests")) {
     if (entry.path().extension() != ".cpp") continue;
     std::ifstream file(entry.path());
     for (std::string line; std::getline(file, line);)

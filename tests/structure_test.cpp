@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path root = KAPPA_SOURCE_DIR;
+const fs::path root = kappa::source_dir();
 
 struct Source {
   int lines = 0;

@@ -9,6 +9,7 @@
 #include "engine/core/error.h"
 #include "engine/core/file.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_folder.h"
 
@@ -23,7 +24,7 @@ struct TextFolder : TempFolder {
 };
 
 inline nlohmann::json fixture(const std::string& name) {
-  return nlohmann::json::parse(read_file(std::filesystem::path(KAPPA_SOURCE_DIR) / "tests/data/fixtures" / name));
+  return nlohmann::json::parse(read_file(source_dir() / "tests/data/fixtures" / name));
 }
 
 inline int64_t random_below(std::mt19937_64& random, int64_t n) { return int64_t(random() % uint64_t(n)); }

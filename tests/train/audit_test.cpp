@@ -8,6 +8,7 @@
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_folder.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path recorded = fs::path(KAPPA_SOURCE_DIR) / "tests/fixtures/audit";
+const fs::path recorded = source_dir() / "tests/fixtures/audit";
 const char* const names[] = {"kappa_paper_recipe", "loop_two_passes", "aux_free_top4", "kappa_eval"};
 
 struct Values {

@@ -2,6 +2,7 @@
 
 #include "engine/core/file.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_folder.h"
 
 using namespace kappa;
@@ -22,7 +23,7 @@ std::string refusal(const std::string& yaml) {
 
 TEST_CASE("run config: the reference page is what the schema renders") {
   // To renew it: kappa_tests prints what it should be.
-  REQUIRE(read_file(KAPPA_SOURCE_DIR "/configs/reference.yaml") == reference_yaml());
+  REQUIRE(read_file(source_dir() / "configs/reference.yaml") == reference_yaml());
 }
 
 TEST_CASE("run config: the reference page is the defaults") {
