@@ -36,7 +36,8 @@ class Trainer {
     const Signals signals;
     while (state_.step < batches_.steps && !signals.received()) {
       const auto start = Clock::now();
-      const StepLosses losses = step_(state_.step, [&] { return loader_.next(); });
+      const StepLosses losses = step_.accumulate(state_.step, [&] { return loader_.next(); });
+      step_.update(state_.step);
       const std::chrono::duration<double> seconds = Clock::now() - start;
       ++state_.step;
       note(losses, seconds.count());

@@ -1,9 +1,11 @@
 #include "engine/nn/parameter.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "engine/core/philox.h"
 #include "engine/core/wide.h"
+#include "engine/device/block_sum.h"
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/dispatch.h"
 
@@ -87,6 +89,23 @@ void ParameterStore::zero_gradients() {
   const int64_t page = int64_t{1} << 20;
   parallel_ranges(gradients_->size(), page,
                   [&](Range r) { std::memset(gradients_->data() + r.begin, 0, size_t(r.end - r.begin)); });
+}
+
+template <class W>
+static KAPPA_WIDE double squares_range(const W* x, Range r) {
+  W sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = r.begin; i < r.end; ++i) sum += x[i] * x[i];
+  return double(sum);
+}
+
+double ParameterStore::gradient_norm() const {
+  double squares = 0;
+  for (const Parameter& p : parameters_)
+    dispatch_wide("gradient_norm", p.master, [&]<class W>(W, CpuQueue) {
+      squares += block_sum(p.master.size(), [&](Range r) { return squares_range(p.master.grad<W>(), r); });
+    });
+  return std::sqrt(squares);
 }
 
 Parameter* ParameterStore::find(std::string_view name) {

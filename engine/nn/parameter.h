@@ -71,6 +71,8 @@ class ParameterStore {
   /// Rounds the masters into the compute copies; after every change of a master.
   void refresh_values();
   void zero_gradients();
+  /// ‖gradient‖₂ over all parameters.
+  double gradient_norm() const;
 
   std::deque<Parameter>& parameters() { return parameters_; }
   const std::deque<Parameter>& parameters() const { return parameters_; }
