@@ -35,7 +35,7 @@ std::vector<const Parameter*> make_value_embeddings(const Scope& scope, const Mo
 
 }  // namespace
 
-Gpt::Gpt(const ModelConfig& config, DType compute)
+Gpt::Gpt(const ModelConfig& config)
     : config_(config),
       residual_lambdas_(store_.declare(
           {.name = "resid_lambdas", .shape = {config.n_layer}, .init = Init::ones(), .role = Role::resid_lambdas})),
@@ -51,7 +51,9 @@ Gpt::Gpt(const ModelConfig& config, DType compute)
                             .role = Role::lm_head})),
       value_embeddings_(make_value_embeddings(Scope(store_, "value_embeds"), config_)),
       moe_slope_max_(store_.declare_buffer({.name = "moe_kappa_slope_max_scale", .shape = {1}, .saved = false})),
-      dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {
+      dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {}
+
+Gpt::Gpt(const ModelConfig& config, DType compute) : Gpt(config) {
   store_.allocate(compute);
   shared_ = {.compute = compute,
              .rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),

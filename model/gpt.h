@@ -26,7 +26,9 @@ struct LossTerms {
 
 class Gpt {
  public:
-  /// Declares all parameters and takes their memory, zeroed, for computing in `compute`.
+  /// Declares all parameters: enough to count them.
+  explicit Gpt(const ModelConfig& config);
+  /// Takes their memory too, zeroed, for computing in `compute`.
   Gpt(const ModelConfig& config, DType compute);
   Gpt(const Gpt&) = delete;
   Gpt& operator=(const Gpt&) = delete;
