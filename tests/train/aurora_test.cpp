@@ -47,7 +47,8 @@ TEST_CASE("orthogonalize: the scalar map of five simple quintic steps") {
       {0.03, 0.777009},   {0.05, 0.964712},  {0.1, 1.000464},   {0.2, 1.000000},  {1, 1}};
   const MatrixBatch batch{.count = int64_t(map.size()), .rows = 1, .columns = 1};
   const std::vector<Quintic> steps(5, Quintic{2, -1.5, 0.5});
-  const OrthogonalizeSpace<double, CpuQueue> space(CpuQueue{}, batch);
+  const auto form = GENERATE(PolarForm::direct, PolarForm::gram);
+  const OrthogonalizeSpace<double, CpuQueue> space(CpuQueue{}, batch, form);
   const auto start = [&] {
     for (size_t i = 0; i < map.size(); ++i) space.x()[i] = map[i].first;
   };

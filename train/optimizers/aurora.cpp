@@ -10,7 +10,7 @@ static constexpr Quintic polar[] = {simple, simple, simple, simple, simple};
 
 template <class W, class Queue>
 bool aurora_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const MatrixRates& rates) {
-  const OrthogonalizeSpace<W, Queue> space(queue, batch);
+  const OrthogonalizeSpace<W, Queue> space(queue, batch, cheaper_form(batch));
   const int64_t lines = batch.count * batch.lines();
   const Scratch<W> u(queue, batch.count * batch.size()), u_squares(queue, lines), scale(queue, lines);
   const auto polar_of_scaled = [&] {

@@ -12,9 +12,11 @@ static constexpr Quintic polar_express[] = {{8.156554524902461, -22.483292925577
                                             {3.285753657755655, -2.3681294933425376, 0.46449024233003106},
                                             {2.3465413258596377, -1.7097828382687081, 0.42323551169305323}};
 
+// The direct form: Polar Express multiplies small singular values by up to 990, and in Gram space, which keeps their squares,
+// rounding errors by up to 990².
 template <class W, class Queue>
 bool muon_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const MatrixRates& rates) {
-  const OrthogonalizeSpace<W, Queue> space(queue, batch);
+  const OrthogonalizeSpace<W, Queue> space(queue, batch, PolarForm::direct);
   const int64_t lines = batch.count * batch.lines();
   const Scratch<W> squares(queue, lines), scale(queue, lines);
 

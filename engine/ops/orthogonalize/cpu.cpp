@@ -197,20 +197,20 @@ void normalize_lines(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>*
 }
 
 template <class W>
-void gram_matrices(CpuQueue, const MatrixBatch& batch, const W* x, W* gram) {
+void symmetric_products(CpuQueue, const MatrixBatch& batch, const W* x, const W* y, W* product) {
   const int64_t side = batch.side(), bands = ceil_div(side, band);
   const bool tall = batch.tall();
   parallel_for(batch.count * bands, [&](int64_t tile) {
     const int64_t e = tile / bands, begin = tile % bands * band, end = begin + band < side ? begin + band : side;
-    const W* const from = x + e * batch.size() + begin * (tall ? 1 : batch.columns);
-    W* const g = gram + e * side * side;
+    const int64_t first = e * batch.size() + begin * (tall ? 1 : batch.columns);
+    W* const g = product + e * side * side;
     multiply_tile<W>({.m = end - begin,
                       .n = side - begin,
                       .k = batch.lines(),
-                      .a = from,
+                      .a = x + first,
                       .a_stride = batch.columns,
                       .transpose_a = tall,
-                      .b = from,
+                      .b = y + first,
                       .b_stride = batch.columns,
                       .transpose_b = !tall,
                       .c = g + begin * side + begin,
@@ -259,7 +259,7 @@ bool muon_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* mat
   template void norm_scales(CpuQueue, const MatrixBatch&, const W*, NormRule, W*);                                  \
   template void balance_lines(CpuQueue, const MatrixBatch&, const W*, const W*, double, W*, W*);                    \
   template void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, double, W*);       \
-  template void gram_matrices(CpuQueue, const MatrixBatch&, const W*, W*);                                          \
+  template void symmetric_products(CpuQueue, const MatrixBatch&, const W*, const W*, W*);                           \
   template void gram_polynomial(CpuQueue, const MatrixBatch&, const Quintic&, const W*, W*);                        \
   template bool aurora_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, const MatrixRates&); \
   template bool muon_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, const W*, const MatrixRates&);

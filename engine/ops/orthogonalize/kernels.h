@@ -63,9 +63,10 @@ void balance_lines(CpuQueue, const MatrixBatch&, const W* u_squares, const W* o_
 template <class W>
 void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>* matrices, const W* squares, double beta2, W* scale);
 
-/// gram [E, side, side]: X·Xᵀ of wide and of square matrices, Xᵀ·X of tall ones. One half is computed, the other copied.
+/// product [E, side, side]: X·Yᵀ of wide and of square matrices, Xᵀ·Y of tall ones, where it is known to be symmetric: one half
+/// is computed, the other copied. X = Y gives Gram matrices; of symmetric matrices that commute it is their product.
 template <class W>
-void gram_matrices(CpuQueue, const MatrixBatch&, const W* x, W* gram);
+void symmetric_products(CpuQueue, const MatrixBatch&, const W* x, const W* y, W* product);
 
 /// X ← aX + (bA + cA²)X with A = XXᵀ (or, of a tall X, X ← aX + X(bA + cA²) with A = XᵀX).
 struct Quintic {
