@@ -53,8 +53,8 @@ Gpt::Gpt(const ModelConfig& config)
       moe_slope_max_(store_.declare_buffer({.name = "moe_kappa_slope_max_scale", .shape = {1}, .saved = false})),
       dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {}
 
-Gpt::Gpt(const ModelConfig& config, DType compute) : Gpt(config) {
-  store_.allocate(compute);
+Gpt::Gpt(const ModelConfig& config, DType compute, Narrow narrow) : Gpt(config) {
+  store_.allocate(compute, narrow);
   shared_ = {.compute = compute,
              .rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),
              .dense_slope_max = dense_slope_max_.value,

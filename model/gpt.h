@@ -29,7 +29,7 @@ class Gpt {
   /// Declares all parameters: enough to count them.
   explicit Gpt(const ModelConfig& config);
   /// Takes their memory too, zeroed, for computing in `compute`.
-  Gpt(const ModelConfig& config, DType compute);
+  Gpt(const ModelConfig& config, DType compute, Narrow narrow = Narrow::none);
   Gpt(const Gpt&) = delete;
   Gpt& operator=(const Gpt&) = delete;
 

@@ -10,8 +10,6 @@
 namespace kappa {
 namespace {
 
-DType compute_type(Precision precision) { return precision == Precision::float32 ? DType::f32 : DType::bf16; }
-
 /// Bytes that the ops of one layer keep for the way back, of N tokens with C channels each (s bytes a number; w in the residual
 /// stream and the router).
 struct LayerBytes {
@@ -34,7 +32,7 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, double tokens, doubl
 
 double activation_bytes(const RunConfig& config) {
   const ModelConfig& c = config.model;
-  const double s = double(size_of(compute_type(config.train.precision))), w = 4;
+  const double s = double(size_of(storage_of(config.train.precision).compute)), w = 4;
   const double tokens = double(config.train.device_batch_size * c.sequence_len);
   double kept = 0, largest = 0;
   for (int64_t layer = 0; layer < c.n_layer; ++layer) {
@@ -55,13 +53,18 @@ std::string bytes_text(double bytes) {
 }  // namespace
 
 MemoryPlan plan_memory(const RunConfig& config) {
-  const DType compute = compute_type(config.train.precision);
+  const auto [compute, narrow] = storage_of(config.train.precision);
   const Gpt model(config.model);
-  const double parameters = double(model.store().count());
-  return {.parameters = parameters * (compute == DType::f32 ? 4 : 6),
-          .gradients = parameters * 4,
-          .optimizer = double(Optimizer::state_bytes(model.store(), optimizer_settings(config, plan_batches(config)), compute)),
-          .activations = activation_bytes(config)};
+  MemoryPlan plan{.optimizer = double(
+                      Optimizer::state_bytes(model.store(), optimizer_settings(config, plan_batches(config)), compute, narrow)),
+                  .activations = activation_bytes(config)};
+  for (const Parameter& p : model.store().parameters()) {
+    const double n = double(p.spec.shape.size());
+    const DType master = ParameterStore::master_dtype(p.spec, compute, narrow), value = p.always_wide() ? wide(compute) : compute;
+    plan.parameters += n * double(size_of(master) + (value == master ? 0 : size_of(value)));
+    plan.gradients += n * double(size_of(wide(compute)) + (master == wide(compute) ? 0 : size_of(master)));
+  }
+  return plan;
 }
 
 nlohmann::ordered_json dry_run(const RunConfig& config) {

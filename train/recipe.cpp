@@ -60,6 +60,8 @@ OptimizerSettings optimizer_settings(const RunConfig& config, const BatchPlan& b
           .weight_decay = t.weight_decay,
           .matrix_optimizer = t.matrix_optimizer,
           .match_rms_adamw = t.muon_match_rms_adamw,
+          .iterate_in_bfloat16 = t.precision != Precision::float32,
+          .rounding = t.optimizer_rounding,
           .depth = config.model.n_layer,
           .model_dim = config.model.n_embd,
           .batch_tokens = batches.batch_tokens};

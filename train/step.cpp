@@ -45,6 +45,7 @@ StepLosses TrainingStep::accumulate(int64_t t, const std::function<Batch()>& nex
     for (const auto& [name, value] : losses)
       if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, value));
     tape.backward(loss);
+    model_.store().settle_gradients();
   }
   return losses;
 }

@@ -24,7 +24,7 @@ class Trainer {
         folder_(config, run),
         text_(open_text(config, run, [&](const std::string& line) { progress_.say(line); })),
         loader_(text_.training_loader(config)),
-        model_(config.model, DType::f32),
+        model_(config.model, storage_of(config.train.precision).compute, storage_of(config.train.precision).narrow),
         optimizer_(model_.store(), optimizer_settings(config, batches_)),
         step_(config, batches_, model_, optimizer_) {
     folder_.make(config);
@@ -157,7 +157,6 @@ class Trainer {
 void train(const RunConfig& config, const std::filesystem::path& run) {
   require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
           name_of(config.device));
-  require(config.train.precision == Precision::float32, "train.precision: training in anything but float32 is not here yet");
   Trainer(config, run).run();
 }
 

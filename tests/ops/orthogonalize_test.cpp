@@ -67,8 +67,9 @@ TEST_CASE("orthogonalize: Gram space gives what the direct form gives") {
 }
 
 TEST_CASE("orthogonalize: the cheaper form is Gram space where matrices are long") {
-  CHECK(cheaper_form({1, 3, 400}) == PolarForm::direct);
-  CHECK(cheaper_form({1, 64, 64}) == PolarForm::direct);
-  CHECK(cheaper_form({1, 64, 256}) == PolarForm::gram);
-  CHECK(cheaper_form({1, 256, 64}) == PolarForm::gram);
+  CHECK(cheaper_form<float>({1, 3, 400}) == PolarForm::direct);
+  CHECK(cheaper_form<float>({1, 64, 64}) == PolarForm::direct);
+  CHECK(cheaper_form<float>({1, 64, 256}) == PolarForm::gram);
+  CHECK(cheaper_form<float>({1, 256, 64}) == PolarForm::gram);
+  CHECK(cheaper_form<bfloat16>({1, 256, 64}) == PolarForm::direct);
 }

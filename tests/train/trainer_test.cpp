@@ -270,3 +270,20 @@ TEST_CASE("train: a checkpoint that is damaged is refused by name") {
   }
   CHECK(shop.refusal("run") == "");
 }
+
+TEST_CASE("train: every precision learns, and goes on as if it had not stopped") {
+  const auto precision = GENERATE(as<std::string>(), "mixed", "bfloat16", "june");
+  const std::string rounding = GENERATE(as<std::string>(), "once", "each_op");
+  if (rounding == "each_op" && precision == "mixed") return;  // refused: nothing there is in bfloat16
+  INFO(precision << ", " << rounding);
+  const std::vector<std::string> set{"train.precision=" + precision, "train.optimizer_rounding=" + rounding};
+  const Workshop shop;
+  shop.run("whole", set);
+  const Lines steps = with(metrics(shop / "whole"), "train/ntp_loss");
+  REQUIRE(steps.size() == 6);
+  CHECK(steps[5]["train/ntp_loss"] < steps[0]["train/ntp_loss"].get<double>() - 0.5);
+  fs::copy(shop / "whole", shop / "stopped", fs::copy_options::recursive);
+  fs::remove_all(shop / "stopped/checkpoints/step_000006");
+  shop.run("stopped", set);
+  check_same_checkpoint(shop / "stopped", shop / "whole", 6);
+}

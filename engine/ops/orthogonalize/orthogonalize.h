@@ -24,12 +24,15 @@ enum class PolarForm : uint8_t { direct, gram };
 /// The form that takes less time. Gram space keeps squares of singular values, with an absolute error of an epsilon that grows by
 /// a² with every polynomial: right for gentle ones (a = 2: 2¹⁰ in five steps), not for a = 8, and not worth it for small
 /// matrices.
-inline PolarForm cheaper_form(const MatrixBatch& batch) {
-  return batch.side() >= 64 && batch.lines() >= 2 * batch.side() ? PolarForm::gram : PolarForm::direct;
+template <class X>
+PolarForm cheaper_form(const MatrixBatch& batch) {
+  return !std::is_same_v<X, bfloat16> && batch.side() >= 64 && batch.lines() >= 2 * batch.side() ? PolarForm::gram
+                                                                                                 : PolarForm::direct;
 }
 
 /// Memory for the iterations on one batch.
-template <class W, class Queue>
+/// X: double or float, or bfloat16 for the direct form with every product rounded.
+template <class X, class Queue>
 class OrthogonalizeSpace {
  public:
   OrthogonalizeSpace(Queue queue, const MatrixBatch& batch, PolarForm form)
@@ -42,27 +45,27 @@ class OrthogonalizeSpace {
         spare_(queue, form == PolarForm::gram ? squares(batch) : 0) {}
 
   PolarForm form() const { return form_; }
-  W* x() const { return x_; }                    // [E, m, n]
-  W* y() const { return y_; }                    // [E, m, n]
-  W* gram() const { return gram_; }              // [E, side, side] A
-  W* polynomial() const { return polynomial_; }  // [E, side, side] p(A)
-  W* product() const { return product_; }        // [E, side, side] P, in Gram space
-  W* spare() const { return spare_; }            // [E, side, side]
+  X* x() const { return x_; }                    // [E, m, n]
+  X* y() const { return y_; }                    // [E, m, n]
+  X* gram() const { return gram_; }              // [E, side, side] A
+  X* polynomial() const { return polynomial_; }  // [E, side, side] p(A)
+  X* product() const { return product_; }        // [E, side, side] P, in Gram space
+  X* spare() const { return spare_; }            // [E, side, side]
 
  private:
   static int64_t squares(const MatrixBatch& batch) { return batch.count * batch.side() * batch.side(); }
   PolarForm form_;
-  Scratch<W> x_, y_, gram_, polynomial_, product_, spare_;
+  Scratch<X> x_, y_, gram_, polynomial_, product_, spare_;
 };
 
 /// y = P·X, or X·P of a tall X.
-template <class W, class Queue>
-void multiply_side(Queue queue, const MatrixBatch& batch, const W* p, const W* x, W* y) {
+template <class X, class Queue>
+void multiply_side(Queue queue, const MatrixBatch& batch, const X* p, const X* x, X* y) {
   const GemmShape shape{.m = batch.rows, .n = batch.columns, .k = batch.side(), .batch = batch.count};
   if (batch.tall())
-    gemm(queue, shape, x, p, GradOut<W>{.data = y});
+    gemm(queue, shape, x, p, GradOut<X>{.data = y});
   else
-    gemm(queue, shape, p, x, GradOut<W>{.data = y});
+    gemm(queue, shape, p, x, GradOut<X>{.data = y});
 }
 
 template <class W, class Queue>
@@ -104,13 +107,38 @@ const W* orthogonalize_in_gram_space(Queue queue, const MatrixBatch& batch, std:
   return space.y();
 }
 
+/// The direct form as the paper's code has it in bfloat16: X ← aX + (bA + cA²)X with A, A², bA + cA², its product with X and X
+/// itself rounded. (a·I is not added to the matrix, in which it would drown small elements.)
+template <class Queue>
+const bfloat16* orthogonalize_rounded(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
+                                      const OrthogonalizeSpace<bfloat16, Queue>& space) {
+  const int64_t side = batch.side();
+  const bool tall = batch.tall();
+  const GemmShape gram{.m = side, .n = side, .k = batch.lines(), .transpose_a = tall, .transpose_b = !tall, .batch = batch.count};
+  const GemmShape square{.m = side, .n = side, .k = side, .batch = batch.count};
+  bfloat16 *x = space.x(), *y = space.y(), *const a = space.gram(), *const p = space.polynomial();
+  for (const Quintic& polynomial : polynomials) {
+    gemm(queue, gram, x, x, GradOut<bfloat16>{.data = a});
+    gemm(queue, square, a, a, GradOut<bfloat16>{.data = p});
+    gram_polynomial(queue, batch, {0, polynomial.b, polynomial.c}, a, p);
+    multiply_side(queue, batch, p, x, y);
+    add_scaled(queue, batch, polynomial.a, x, y);
+    std::swap(x, y);
+  }
+  return x;
+}
+
 /// Applies the polynomials (at least one) one after the other to the matrices in space.x(), of spectral norm below 1 or so; says
 /// where the result is: in space.x() or space.y().
-template <class W, class Queue>
-const W* orthogonalize(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
-                       const OrthogonalizeSpace<W, Queue>& space) {
-  return space.form() == PolarForm::gram ? orthogonalize_in_gram_space(queue, batch, polynomials, space)
-                                         : orthogonalize_directly(queue, batch, polynomials, space);
+template <class X, class Queue>
+const X* orthogonalize(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
+                       const OrthogonalizeSpace<X, Queue>& space) {
+  if constexpr (std::is_same_v<X, bfloat16>)
+    return orthogonalize_rounded(queue, batch, polynomials, space);
+  else if (space.form() == PolarForm::gram)
+    return orthogonalize_in_gram_space(queue, batch, polynomials, space);
+  else
+    return orthogonalize_directly(queue, batch, polynomials, space);
 }
 
 }  // namespace kappa
