@@ -21,8 +21,8 @@ class TrainingStep {
   TrainingStep(const RunConfig& config, const BatchPlan& batches, Gpt& model, Optimizer& optimizer);
 
   /// The gradients of step t, added up in the model's parameters; `next` gives the micro-batches one after the other. Of the last
-  /// one only the first rows count. Throws RunError that names a term if a loss is not finite.
-  StepLosses accumulate(int64_t t, const std::function<Batch()>& next);
+  /// one only the first rows count. `trace` sees all of them. Throws RunError that names a term if a loss is not finite.
+  StepLosses accumulate(int64_t t, const std::function<Batch()>& next, const Trace& trace = {});
   /// What they do to the parameters and to the balance of the experts.
   void update(int64_t t);
 

@@ -155,13 +155,13 @@ TEST_CASE("train: the loss goes down, every step has its line, and a run that st
   shop.run("whole");
   const Lines lines = metrics(shop / "whole");
 
-  const Lines steps = with(lines, "train/ntp_loss"), validations = with(lines, "val/bpb");
+  const Lines steps = with(lines, "train/ntp_loss_step"), validations = with(lines, "val/bpb");
   REQUIRE(steps.size() == 6);
   for (int t = 0; t < 6; ++t) CHECK(steps[size_t(t)]["step"] == t);
   REQUIRE(validations.size() == 2);
   CHECK(validations[0]["step"] == 3);
   CHECK(validations[1]["step"] == 6);
-  const double first = steps[0]["train/ntp_loss"], last = steps[5]["train/ntp_loss"];
+  const double first = steps[0]["train/ntp_loss_step"], last = steps[5]["train/ntp_loss_step"];
   CHECK(first == Approx(std::log(300)).epsilon(0.05));  // the head's first values are small: all tokens are equally likely
   CHECK(last < first - 0.5);
   CHECK(validations[1]["val/bpb"] < validations[0]["val/bpb"]);
@@ -178,7 +178,7 @@ TEST_CASE("train: the loss goes down, every step has its line, and a run that st
   // Started again at its end, nothing happens to it.
   shop.run("stopped");
   check_same_checkpoint(shop / "stopped", shop / "whole", 6);
-  CHECK(with(metrics(shop / "stopped"), "train/ntp_loss") == steps);
+  CHECK(with(metrics(shop / "stopped"), "train/ntp_loss_step") == steps);
 }
 
 TEST_CASE("train: the same for any number of threads and in a second run") {
@@ -279,9 +279,9 @@ TEST_CASE("train: every precision learns, and goes on as if it had not stopped")
   const std::vector<std::string> set{"train.precision=" + precision, "train.optimizer_rounding=" + rounding};
   const Workshop shop;
   shop.run("whole", set);
-  const Lines steps = with(metrics(shop / "whole"), "train/ntp_loss");
+  const Lines steps = with(metrics(shop / "whole"), "train/ntp_loss_step");
   REQUIRE(steps.size() == 6);
-  CHECK(steps[5]["train/ntp_loss"] < steps[0]["train/ntp_loss"].get<double>() - 0.5);
+  CHECK(steps[5]["train/ntp_loss_step"] < steps[0]["train/ntp_loss_step"].get<double>() - 0.5);
   fs::copy(shop / "whole", shop / "stopped", fs::copy_options::recursive);
   fs::remove_all(shop / "stopped/checkpoints/step_000006");
   shop.run("stopped", set);
