@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace kappa;
 
@@ -146,4 +147,20 @@ TEST_CASE("sizes: what does not divide, and budgets of less than a step") {
                     contains("train.target_param_data_ratio: 1e-09"));
   CHECK_THROWS_WITH(plan_sizes(with(headline, {"train.target_param_data_ratio=-1", "train.num_iterations=5"})),
                     contains("train.total_batch_size: an automatic batch follows from train.target_param_data_ratio"));
+}
+
+TEST_CASE("sizes: the configurations of the paper's runs have the paper's steps") {
+  struct Row {
+    int64_t depth, august, june, baseline;
+  };
+  const auto row = GENERATE(Row{8, 10287, 10287, 10279}, Row{12, 18471, 18470, 18461}, Row{16, 45257, 45257, 45239},
+                            Row{20, 45110, 45110, 45095}, Row{28, 126772, 126772, 126742});
+  const auto steps = [&](const std::string& name) {
+    const RunConfig config = load_run_config(source_dir() / "configs" / fmt::format(fmt::runtime(name), row.depth));
+    return plan_sizes(config, 2).batches.steps;
+  };
+  CHECK(steps("august/d{}-kappa.yaml") == row.august);
+  CHECK(steps("august/d{}-swiglu.yaml") == row.baseline);
+  CHECK(steps("june/d{}-kappa.yaml") == row.june);
+  CHECK(steps("june/d{}-swiglu.yaml") == row.baseline);
 }
