@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "engine/core/element.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 
