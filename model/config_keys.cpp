@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/ops/value_gate/channels.h"
 #include "model/config.h"
 
 namespace kappa {
@@ -84,8 +85,8 @@ static void resolve_depth(ModelConfig& c, const Schema& schema) {
                    "depth computes n_layer, n_head, n_kv_head and n_embd, which must then not be given");
   schema.require(c.head_dim % 2 == 0, {"model.depth", "model.head_dim"}, "the rotary embedding needs an even size of a head");
   c.set_depth(*c.depth);
-  schema.require(c.n_embd >= 32, {"model.depth", "model.aspect_ratio", "model.head_dim"},
-                 "they give n_embd = {}, but the gate of the value embeddings reads 32 channels", c.n_embd);
+  schema.require(c.n_embd >= value_gate_channels, {"model.depth", "model.aspect_ratio", "model.head_dim"},
+                 "they give n_embd = {}, but the gate of the value embeddings reads {} channels", c.n_embd, value_gate_channels);
   c.depth.reset();
 }
 
@@ -98,8 +99,8 @@ void resolve(ModelConfig& c, const Schema& schema) {
   schema.require(c.n_head % c.n_kv() == 0, {"model.n_head", "model.n_kv_head"}, "n_kv_head must divide n_head");
   schema.require(c.head_size() % 2 == 0, {"model.n_embd", "model.n_head"},
                  "the rotary embedding needs an even size of a head, found {}", c.head_size());
-  schema.require(c.n_embd >= 32, {"model.n_embd"},
-                 "the gate of the value embeddings reads 32 channels; expected at least as many");
+  schema.require(c.n_embd >= value_gate_channels, {"model.n_embd"},
+                 "the gate of the value embeddings reads {} channels; expected at least as many", value_gate_channels);
 
   const bool letters = !c.window_pattern.empty() && c.window_pattern.find_first_not_of("LS") == std::string::npos;
   schema.require(letters, {"model.window_pattern"}, "expected letters L and S");
