@@ -2,7 +2,6 @@
 
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/rms_norm/rms_norm.h"
-#include "engine/ops/value_gate/kernels.h"
 #include "engine/ops/value_gate/value_gate.h"
 #include "model/init.h"
 

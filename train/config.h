@@ -11,7 +11,7 @@
 
 #include "data/segment_stream.h"
 #include "engine/config/schema.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 #include "engine/nn/parameter.h"
 #include "model/config.h"
 #include "train/optimizers/matrix_optimizer.h"

@@ -6,7 +6,7 @@
 // lose nothing to synchronisation inside the library.
 
 #include "engine/core/grad_out.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/core/element.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 #include "engine/memory/persistent_slab.h"
 #include "engine/tensor/shape.h"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "engine/core/each_op.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 

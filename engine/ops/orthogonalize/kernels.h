@@ -5,7 +5,7 @@
 // optimizers do by row or by column they do by line in this sense, so nothing is ever transposed.
 
 #include "engine/core/each_op.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 

@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
 #include "engine/ops/router/routing_table.h"
 
 namespace kappa {
