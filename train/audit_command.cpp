@@ -1,15 +1,12 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "engine/core/precision.h"
 #include "engine/device/thread_pool.h"
 #include "train/audit.h"
 #include "train/commands.h"
 
 namespace kappa {
-
-static DType compute_type(const std::string& name) {
-  return name == "float64" ? DType::f64 : name == "bfloat16" ? DType::bf16 : DType::f32;
-}
 
 void add_audit_command(CLI::App& app) {
   struct Options {
@@ -26,7 +23,7 @@ void add_audit_command(CLI::App& app) {
   command->add_option("--out", o->out, "safetensors to write")->required();
   command->add_option("--routing", o->routing, "an earlier audit's output, whose expert choices are imposed");
   command->add_option("--precision", o->precision, "what is computed in")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float64"}))
+      ->check(CLI::IsMember(std::vector<std::string>(precision_names.begin(), precision_names.end())))
       ->capture_default_str();
   command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
   command->add_option("--threads", o->threads, "0: one a core")->check(CLI::Range(0, 1024));
@@ -38,7 +35,7 @@ void add_audit_command(CLI::App& app) {
     set_threads(o->threads);
     AuditFiles files{.weights = o->weights, .batch = o->batch, .out = o->out, .routing = {}};
     if (!o->routing.empty()) files.routing = o->routing;
-    audit(load_run_config(o->config, o->overrides), compute_type(o->precision), files);
+    audit(load_run_config(o->config, o->overrides), precision_named(o->precision), files);
   });
 }
 
