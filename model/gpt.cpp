@@ -1,5 +1,7 @@
 #include "model/gpt.h"
 
+#include <optional>
+
 #include "engine/autograd/tape.h"
 #include "engine/ops/cross_entropy/cross_entropy.h"
 #include "engine/ops/elementwise/elementwise.h"
@@ -90,16 +92,32 @@ Moe::Output Gpt::run_block(Place place, const Tensor& x, const Tensor& x0, const
   return {.y = out[0], .aux = out[1], .router_z = out[2]};
 }
 
-Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
+void Gpt::check_inputs(const Tensor& inputs, const Pass& pass) const {
   require(inputs.shape().rank() == 2 && inputs.dtype() == DType::i32,
           "the model's inputs must be int32 [rows, tokens], found {} {}", name_of(inputs.dtype()), inputs.shape());
-  require(inputs.dim(1) <= config_.sequence_len, "rows of {} tokens are longer than model.sequence_len {}", inputs.dim(1),
+  const int64_t earlier = pass.cache ? pass.cache->length() : 0, length = earlier + inputs.dim(1);
+  if (pass.training)
+    require(length <= config_.sequence_len, "rows of {} tokens are longer than model.sequence_len {}", length,
+            config_.sequence_len);
+  require(length <= config_.longest_row(), "rows of {} tokens are longer than ten times model.sequence_len {}", length,
           config_.sequence_len);
   const int32_t* const ids = inputs.data<int32_t>();
   for (int64_t i = 0; i < inputs.size(); ++i)
     require(ids[i] >= 0 && ids[i] < config_.vocab_size, "token id {} at row {}, position {} is not in 0 … {}", ids[i],
             i / inputs.dim(1), i % inputs.dim(1), config_.vocab_size - 1);
+}
 
+/// Makes the rotary tables long enough.
+void Gpt::reach(int64_t positions) {
+  const int64_t known = shared_.rotary_tables.cos.dim(0);
+  if (positions <= known) return;
+  shared_.rotary_tables = rotary_tables(std::min(std::max(positions, 2 * known), config_.longest_row()), config_.head_size(),
+                                        shared_.compute, Device::cpu);
+}
+
+Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
+  check_inputs(inputs, pass);
+  reach((pass.cache ? pass.cache->length() : 0) + inputs.dim(1));
   Stack stack;
   const Tensor x0 = rms_norm(embedding(embedding_.value, inputs), wide(shared_.compute));
   Tensor x = x0;
@@ -115,6 +133,7 @@ Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
     if (config_.ut_everypass_ntp || last) stack.hidden.push_back(rms_norm(x, shared_.compute));
     if (!last) x = rms_norm(x);
   }
+  if (pass.cache) pass.cache->advance(inputs.dim(1));
   return stack;
 }
 
@@ -142,6 +161,8 @@ void Gpt::advance_keepers(const Pass& pass) {
 
 LossTerms Gpt::losses(const Tensor& inputs, const Tensor& targets, const Pass& pass) {
   expect("gpt", "targets", targets, inputs.shape(), DType::i32, inputs.device());
+  std::optional<Tape::Pause> unrecorded;
+  if (!pass.training) unrecorded.emplace();
   advance_keepers(pass);
   const Stack stack = run(inputs, pass);
   Tensors means;
@@ -181,6 +202,16 @@ Tensor Gpt::logits(const Tensor& inputs, const Pass& pass) {
   const Tensor hidden = run(inputs, pass).hidden.back();
   return softcapped_logits(hidden.reshape({inputs.size(), config_.n_embd}), head_.value, config_.vocab_size)
       .reshape({inputs.dim(0), inputs.dim(1), config_.vocab_size});
+}
+
+Tensor Gpt::next_logits(const Tensor& inputs, const Pass& pass) {
+  const Tape::Pause pause;
+  const Tensor hidden = run(inputs, pass).hidden.back();
+  const int64_t rows = inputs.dim(0), length = inputs.dim(1);
+  std::vector<int32_t> last(static_cast<size_t>(rows));
+  for (int64_t row = 0; row < rows; ++row) last[size_t(row)] = int32_t((row + 1) * length - 1);
+  const Tensor chosen = embedding(hidden.reshape({rows * length, config_.n_embd}), Tensor::integers(last, {1, rows}));
+  return softcapped_logits(chosen.reshape({rows, config_.n_embd}), head_.value, config_.vocab_size);
 }
 
 }  // namespace kappa

@@ -1,16 +1,13 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "engine/core/precision.h"
 #include "engine/device/thread_pool.h"
 #include "train/audit.h"
 #include "train/commands.h"
 #include "train/trajectory.h"
 
 namespace kappa {
-
-static DType compute_type(const std::string& name) {
-  return name == "float64" ? DType::f64 : name == "bfloat16" ? DType::bf16 : DType::f32;
-}
 
 void add_audit_command(CLI::App& app) {
   struct Options {
@@ -31,7 +28,7 @@ void add_audit_command(CLI::App& app) {
   command->add_option("--out", o->out, "safetensors to write; with --batches a folder")->required();
   command->add_option("--routing", o->routing, "an earlier audit's output, whose expert choices are imposed")->excludes(batches);
   command->add_option("--precision", o->precision, "what is computed in")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float64"}))
+      ->check(CLI::IsMember(std::vector<std::string>(precision_names.begin(), precision_names.end())))
       ->capture_default_str();
   command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
   command->add_option("--threads", o->threads, "0: one a core")->check(CLI::Range(0, 1024));
@@ -46,10 +43,11 @@ void add_audit_command(CLI::App& app) {
     set_threads(o->threads);
     const RunConfig config = load_run_config(o->config, o->overrides);
     if (!o->batches.empty())
-      return audit_trajectory(config, compute_type(o->precision), {.weights = o->weights, .batches = o->batches, .out = o->out});
+      return audit_trajectory(config, precision_named(o->precision),
+                              {.weights = o->weights, .batches = o->batches, .out = o->out});
     AuditFiles files{.weights = o->weights, .batch = o->batch, .out = o->out, .routing = {}};
     if (!o->routing.empty()) files.routing = o->routing;
-    audit(config, compute_type(o->precision), files);
+    audit(config, precision_named(o->precision), files);
   });
 }
 

@@ -3,13 +3,14 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/core/signals.h"
 #include "eval/bits_per_byte.h"
-#include "model/sampler.h"
+#include "model/checkpoint_folder.h"
+#include "model/generator.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
-#include "train/signals.h"
 #include "train/step.h"
 #include "train/text_source.h"
 
@@ -28,6 +29,7 @@ class Trainer {
         model_(config.model, storage_of(config.train.precision).compute, storage_of(config.train.precision).narrow),
         optimizer_(model_.store(), optimizer_settings(config, sizes_.batches)),
         step_(config, sizes_.batches, model_, optimizer_) {
+    sample_prompt();  // refused now rather than after the run
     folder_.make(config);
     text_.keep_tokenizer(run);
   }
@@ -55,7 +57,7 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr uint64_t samples = 3;
+  static constexpr int64_t samples = 3;
 
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < sizes_.batches.steps; }
 
@@ -150,22 +152,33 @@ class Trainer {
     prune_checkpoints(folder_.checkpoints(), config_.checkpoint);
   }
 
+  std::vector<int32_t> sample_prompt() const {
+    std::vector<int32_t> ids{text_.tokenizer->bos_id()};
+    text_.tokenizer->encode(config_.train.sample_prompt, ids);
+    const int64_t room = config_.model.longest_row() - int64_t(ids.size());
+    require(
+        config_.train.sample_tokens <= room,
+        "train.sample_tokens: expected at most {}, ten times model.sequence_len less the tokens of train.sample_prompt, found {}",
+        room, config_.train.sample_tokens);
+    return ids;
+  }
+
   /// A few continuations of the prompt, each until the model ends the document or train.sample_tokens are there.
   void sample() {
-    std::vector<int32_t> prompt{text_.tokenizer->bos_id()};
-    text_.tokenizer->encode(config_.train.sample_prompt, prompt);
-    for (uint64_t i = 0; i < samples; ++i) {
-      std::vector<int32_t> added;
-      const auto add = [&](int32_t id) {
-        if (id == text_.tokenizer->bos_id()) return false;
-        added.push_back(id);
-        return true;
-      };
-      generate(model_, prompt,
-               {.temperature = 0.7, .seed = uint64_t(config_.train.seed) + i, .tokens = config_.train.sample_tokens}, add);
+    Generator generator(model_, sample_prompt(),
+                        {.sampling = {.temperature = 0.7},
+                         .seed = uint64_t(config_.train.seed),
+                         .vocabulary = text_.tokenizer->size(),
+                         .samples = samples,
+                         .max_tokens = config_.train.sample_tokens,
+                         .stop = {text_.tokenizer->bos_id()}});
+    std::vector<std::vector<int32_t>> added(samples);
+    while (generator.next())
+      for (size_t i = 0; i < samples; ++i)
+        if (const int32_t id = generator.added()[i]; id != Generator::ended) added[i].push_back(id);
+    for (size_t i = 0; i < samples; ++i)
       progress_.say(fmt::format("\nsample {} after step {}:\n{}{}", i + 1, state_.step, config_.train.sample_prompt,
-                                text_.tokenizer->decode(added)));
-    }
+                                text_.tokenizer->decode(added[i])));
   }
 
   const RunConfig& config_;
