@@ -24,5 +24,7 @@ template <class T>
 void multiply_few_rows(const FewRows<T>& p);
 
 constexpr int64_t few_rows = 4;
+/// Elements of a matrix from which on it matters how often it is read; the products of smaller ones are as the BLAS makes them.
+constexpr int64_t worth_reading_once = 8192;
 
 }  // namespace kappa

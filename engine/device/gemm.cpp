@@ -99,7 +99,7 @@ void multiply_few(CpuQueue queue, const GemmShape& s, const Wide<T>* a, const T*
 template <class T, class C>
 void gemm(CpuQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C> c) {
   if (!c || s.batch * s.m * s.n == 0) return;
-  const bool few = s.m <= few_rows && !s.transpose_a;
+  const bool few = s.m <= few_rows && !s.transpose_a && s.k * s.n >= worth_reading_once;
   if constexpr (std::is_same_v<T, bfloat16>) {
     const int64_t a_size = s.batch * s.m * s.k, b_size = s.k * s.n, c_size = s.batch * s.m * s.n;
     const Scratch<float> wide_a(queue, a_size);
