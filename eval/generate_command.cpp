@@ -1,10 +1,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "data/tokenizer_file.h"
 #include "engine/core/file.h"
@@ -26,7 +28,8 @@ struct Options {
   std::optional<std::string> prompt, prompt_file, prompt_ids;
   std::vector<std::string> overrides;
   double temperature = 1;
-  int64_t top_k = 0, seed = 42, samples = 1, max_tokens = 256;
+  int64_t top_k = 0, seed = 42, samples = 1;
+  std::optional<int64_t> max_tokens;
   bool ids = false, timing = false;
   int threads = 0;
 };
@@ -125,11 +128,12 @@ void generate(const Options& o) {
   const auto tokenizer = open_tokenizer(files.tokenizer, config.vocab_size);
   require(o.ids || tokenizer, "--tokenizer: text needs one, found none; --ids does not");
   const std::vector<int32_t> prompt = prompt_ids(o, tokenizer.get(), config.vocab_size);
+  const int64_t room = config.longest_row() - int64_t(prompt.size());
   const Generation options{.sampling = {.temperature = o.temperature, .top_k = o.top_k},
                            .seed = uint64_t(o.seed),
                            .vocabulary = tokenizer ? tokenizer->size() : 0,
                            .samples = o.samples,
-                           .max_tokens = o.max_tokens,
+                           .max_tokens = o.max_tokens.value_or(std::clamp<int64_t>(room, 1, 256)),
                            .stop = stop_ids(o, tokenizer.get(), config.vocab_size)};
 
   Gpt model(config, precision_named(o.precision));
@@ -171,9 +175,8 @@ void add_generate_command(CLI::App& app) {
   auto* const ids = command->add_option("--prompt-ids", o->prompt_ids, "its tokens, 1,2,3, as they are: no <|bos|> comes first");
   text->excludes(file)->excludes(ids);
   file->excludes(ids);
-  command->add_option("--max-tokens", o->max_tokens, "of each sample")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->capture_default_str();
+  command->add_option("--max-tokens", o->max_tokens, "of each sample; otherwise 256, or fewer if the model has no more positions")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command->add_option("--temperature", o->temperature, "0: always the likeliest token")->capture_default_str();
   command->add_option("--top-k", o->top_k, "only the likeliest; 0: all")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/tokenizer.h"
-#include "data/utf8.h"
+#include "data/utf8_stream.h"
 
 namespace kappa {
 

@@ -1,20 +1,12 @@
 // The program as its users meet it: what is wrong is said in one line, with exit code 2, and nothing is written.
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
-#include "engine/core/file.h"
 #include "engine/tensor/safetensors.h"
-#include "tests/support/catch.h"
-#include "tests/support/paths.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/shell.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -22,73 +14,22 @@ using namespace kappa::test;
 namespace {
 
 namespace fs = std::filesystem;
-using Words = std::vector<std::string>;
-
-struct Result {
-  int code;  // −1 where a signal ended it
-  std::string out, err;
-};
 
 /// A folder with the files of a small audit, in which the program runs.
-class Desk {
+class Desk : public Shell {
  public:
   Desk() {
     const fs::path from = source_dir() / "tests/fixtures/audit/loop_two_passes";
-    for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"})
-      fs::copy_file(from / name, files_ / name);
-  }
-  fs::path operator/(const std::string& name) const { return files_ / name; }
-  std::string read(const std::string& name) const { return read_file(files_ / name); }
-  void write(const std::string& name, std::string_view bytes) const { write_file(files_ / name, bytes); }
-
-  Result run(Words words) const {
-    words.insert(words.begin(), kappa_binary());
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    const fs::path out = said_ / "out", err = said_ / "err";
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t child = 0;
-    REQUIRE(posix_spawn(&child, kappa_binary().c_str(), &actions, nullptr, arguments.data(), environ) == 0);
-    posix_spawn_file_actions_destroy(&actions);
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+    for (const char* name : {"config.yaml", "weights.safetensors", "batch.safetensors"}) fs::copy_file(from / name, *this / name);
   }
 
   /// `kappa audit` of the files here.
   Words audit(const Words& more = {}) const {
-    Words words{"audit",   files_ / "config.yaml",       "--weights", files_ / "weights.safetensors",
-                "--batch", files_ / "batch.safetensors", "--out",     files_ / "out.safetensors"};
+    Words words{"audit",   *this / "config.yaml",       "--weights", *this / "weights.safetensors",
+                "--batch", *this / "batch.safetensors", "--out",     *this / "out.safetensors"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-
-  /// Exit code 2, one line on standard error with all of `said` in it, nothing on standard output, no file new or changed.
-  void check_refused(const Words& words, const Words& said) const {
-    const auto before = listing();
-    const Result r = run(words);
-    INFO(fmt::format("kappa {}", fmt::join(words, " ")));
-    INFO("standard error: " << r.err);
-    CHECK(r.code == 2);
-    CHECK(std::ranges::count(r.err, '\n') == 1);
-    CHECK(r.err.ends_with('\n'));
-    CHECK(r.err.starts_with("kappa: "));
-    CHECK(r.out.empty());
-    for (const std::string& word : said) CHECK_THAT(r.err, contains(word));
-    CHECK(listing() == before);
-  }
-
- private:
-  std::set<std::pair<std::string, fs::file_time_type>> listing() const {
-    std::set<std::pair<std::string, fs::file_time_type>> all;
-    for (const auto& entry : fs::recursive_directory_iterator(files_.path())) all.emplace(entry.path(), entry.last_write_time());
-    return all;
-  }
-  TempFolder files_, said_;
 };
 
 /// A safetensors file whose header says `now` where it said `before`.
@@ -111,7 +52,8 @@ const std::string tensor = "transformer.h.0.mlp.c_fc.weight";
 
 TEST_CASE("cli: help and version") {
   const Desk desk;
-  for (const Words& words : {Words{"--help"}, Words{"--version"}, Words{"audit", "--help"}, Words{"train", "--help"}}) {
+  for (const Words& words :
+       {Words{"--help"}, Words{"--version"}, Words{"audit", "--help"}, Words{"train", "--help"}, Words{"generate", "--help"}}) {
     const Result r = desk.run(words);
     INFO(fmt::format("kappa {}", fmt::join(words, " ")));
     CHECK(r.code == 0);

@@ -1,0 +1,76 @@
+#include "tests/support/shell.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+namespace kappa::test {
+
+namespace fs = std::filesystem;
+
+int Shell::start(Words words, std::string_view input) const {
+  words.insert(words.begin(), kappa_binary());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const fs::path in = said_ / "in", out = said_ / "out", err = said_ / "err";
+  write_file(in, input);
+  fs::remove(out);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, in.c_str(), O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  pid_t child = 0;
+  REQUIRE(posix_spawn(&child, kappa_binary().c_str(), &actions, nullptr, arguments.data(), environ) == 0);
+  posix_spawn_file_actions_destroy(&actions);
+  return child;
+}
+
+Result Shell::finish(int child) const {
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(said_ / "out"), read_file(said_ / "err")};
+}
+
+Result Shell::run(const Words& words, std::string_view input) const { return finish(start(words, input)); }
+
+Result Shell::interrupt(const Words& words) const {
+  const int child = start(words, "");
+  std::error_code ignored;
+  for (int i = 0; i < 6000; ++i) {  // a minute
+    if (const auto size = fs::file_size(said_ / "out", ignored); !ignored && size > 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  kill(child, SIGINT);
+  return finish(child);
+}
+
+void Shell::check_refused(const Words& words, const Words& said, std::string_view input) const {
+  const Listing before = listing();
+  const Result r = run(words, input);
+  INFO(fmt::format("kappa {}", fmt::join(words, " ")));
+  INFO("standard error: " << r.err);
+  CHECK(r.code == 2);
+  CHECK(std::ranges::count(r.err, '\n') == 1);
+  CHECK(r.err.ends_with('\n'));
+  CHECK(r.err.starts_with("kappa: "));
+  CHECK(r.out.empty());
+  for (const std::string& word : said) CHECK_THAT(r.err, contains(word));
+  CHECK(listing() == before);
+}
+
+Shell::Listing Shell::listing() const {
+  Listing all;
+  for (const auto& entry : fs::recursive_directory_iterator(files_.path())) all.emplace(entry.path(), entry.last_write_time());
+  return all;
+}
+
+}  // namespace kappa::test

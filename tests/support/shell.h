@@ -1,0 +1,44 @@
+#pragma once
+// A folder in which the program runs as a process of its own.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/core/file.h"
+#include "tests/support/catch.h"
+#include "tests/support/paths.h"
+#include "tests/support/temp_folder.h"
+
+namespace kappa::test {
+
+using Words = std::vector<std::string>;
+
+struct Result {
+  int code;  // −1 where a signal ended it
+  std::string out, err;
+};
+
+class Shell {
+ public:
+  std::filesystem::path operator/(const std::string& name) const { return files_ / name; }
+  std::string read(const std::string& name) const { return read_file(files_ / name); }
+  void write(const std::string& name, std::string_view bytes) const { write_file(files_ / name, bytes); }
+
+  /// `kappa words…` with `input` on standard input.
+  Result run(const Words& words, std::string_view input = "") const;
+  /// The same, interrupted (Ctrl-C) as soon as it has written something.
+  Result interrupt(const Words& words) const;
+  /// Exit code 2, one line on standard error with all of `said` in it, nothing on standard output, no file new or changed.
+  void check_refused(const Words& words, const Words& said, std::string_view input = "") const;
+
+ private:
+  using Listing = std::set<std::pair<std::string, std::filesystem::file_time_type>>;
+  Listing listing() const;
+  int start(Words words, std::string_view input) const;
+  Result finish(int child) const;
+
+  TempFolder files_, said_;
+};
+
+}  // namespace kappa::test
