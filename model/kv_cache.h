@@ -21,7 +21,7 @@ class KvCache {
 
   /// Room for all tokens of one block, of which the first length() are there.
   struct Entries {
-    Tensor k, v;  // [B, positions, Hkv, D]
+    Tensor k, v;  // [B, Hkv, positions, D]: head by head, as they are read
   };
   /// Puts k, v [B, T, Hkv, D] of the block at `place` behind what is there. They count once advance() says so.
   const Entries& put(Place place, const Tensor& k, const Tensor& v);

@@ -39,7 +39,7 @@ inline std::vector<ModelCase> model_cases() {
            [](ModelConfig& c) { c.dense_mlp = DenseMlp::relu2, c.expert_mlp = ExpertMlp::bilinear, c.use_noisy_top_k = true; }),
       with("a bias that balances",
            [](ModelConfig& c) { c.load_balancing = LoadBalancing::aux_free, c.moe_top_k = 3, c.min_capacity = 2; }),
-      with("one choice", [](ModelConfig& c) { c.moe_top_k = 1, c.moe_layer_stride = 2, c.window_pattern = "L"; }),
+      with("one choice", [](ModelConfig& c) { c.moe_top_k = 1, c.moe_layer_stride = 2, c.window_pattern.assign(1, 'L'); }),
       with_kappa("kappa by the logits", KappaInput::top_logits, KappaGranularity::per_gate),
       with_kappa("kappa by the logits, not normalised, one for all layers", KappaInput::top_logits, KappaGranularity::global, 0),
       with_kappa("kappa by the probabilities, one an expert", KappaInput::router_probs, KappaGranularity::per_expert),

@@ -212,11 +212,14 @@ TEST_CASE("attention: a cache with room for later tokens") {
     for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
       INFO(n.what << " in " << name_of(dtype));
       Attended a(n, dtype, 1.5);
-      const Tensor room = Tensor::empty({n.B, n.S + 7, n.Hkv, n.D}, dtype);
-      const int64_t row = a.in[1].bytes() / n.B, room_row = room.bytes() / n.B;
-      const auto with_room = [&](const Tensor& x) {
-        const Tensor y = Tensor::empty(room.shape(), dtype);
-        for (int64_t b = 0; b < n.B; ++b) std::memcpy(y.raw() + b * room_row, x.raw() + b * row, size_t(row));
+      const auto with_room = [&](const Tensor& x) {  // [B, Hkv, S + 7, D]
+        const Tensor y = Tensor::empty({n.B, n.Hkv, n.S + 7, n.D}, dtype);
+        const int64_t bytes = n.D * size_of(dtype);
+        for (int64_t b = 0; b < n.B; ++b)
+          for (int64_t h = 0; h < n.Hkv; ++h)
+            for (int64_t s = 0; s < n.S; ++s)
+              std::memcpy(y.raw() + ((b * n.Hkv + h) * (n.S + 7) + s) * bytes, x.raw() + ((b * n.S + s) * n.Hkv + h) * bytes,
+                          size_t(bytes));
         return y;
       };
       const AttentionInputs in{.q = a.in[0], .k = with_room(a.in[1]), .v = with_room(a.in[2]), .window = n.window};
@@ -247,12 +250,13 @@ TEST_CASE("attention: arguments that do not fit are named") {
   REQUIRE_THROWS_WITH(call({q, of({2, 5, 2, 7}), k}, 9), "attention: k must be [2, 5, 2, 6], found [2, 5, 2, 7]");
   REQUIRE_THROWS_WITH(call({q, k, of({2, 5, 4, 6})}, 9), "attention: v must be [2, 5, 2, 6], found [2, 5, 4, 6]");
   REQUIRE_THROWS_WITH(call({q, of({2, 2, 2, 6}), of({2, 2, 2, 6})}, 9),
-                      "attention: k must have a key for each of 3 queries, found [2, 2, 2, 6]");
+                      "attention: k must have a key for each of 3 queries, found 2 in [2, 2, 2, 6]");
   REQUIRE_THROWS_WITH(call({q, of({2, 5, 3, 6}), of({2, 5, 3, 6})}, 9),
                       "attention: 4 query heads cannot share 3 kv heads evenly");
   REQUIRE_THROWS_WITH(call({q, k, k}, -1), "attention: the window must not be negative, found -1");
-  const AttentionInputs cached{.q = q, .k = k, .v = k, .window = 9};
+  const Tensor cache = of({2, 2, 5, 6});
+  const AttentionInputs cached{.q = q, .k = cache, .v = cache, .window = 9};
   REQUIRE_NOTHROW(cached_attention(cached, 5));
-  REQUIRE_THROWS_WITH(cached_attention(cached, 6), "attention: k must have 6 keys, found [2, 5, 2, 6]");
-  REQUIRE_THROWS_WITH(cached_attention(cached, 2), "attention: k must have a key for each of 3 queries, found [2, 5, 2, 6]");
+  REQUIRE_THROWS_WITH(cached_attention(cached, 6), "attention: k must have 6 keys, found [2, 2, 5, 6]");
+  REQUIRE_THROWS_WITH(cached_attention(cached, 2), "attention: k must have a key for each of 3 queries, found 2 in [2, 2, 5, 6]");
 }

@@ -10,28 +10,36 @@ namespace kappa {
 
 static constexpr const char* op = "attention";
 
+/// Which axes of k and v have tokens and heads.
+struct KeyAxes {
+  int tokens, heads;
+  const char* words;
+};
+static constexpr KeyAxes plain{1, 2, "[batch, keys, kv heads, head size]"}, in_cache{2, 1, "[batch, kv heads, room, head size]"};
+
 /// `cached`: how many keys count, where not all do.
-static AttentionExtents check(const AttentionInputs& in, std::optional<int64_t> cached = {}) {
+static AttentionExtents check(const AttentionInputs& in, const KeyAxes& axes, std::optional<int64_t> cached = {}) {
   const Shape &q = in.q.shape(), &k = in.k.shape();
   const DType dtype = in.q.dtype();
   const Device device = in.q.device();
   require(q.rank() == 4 && q[3] >= 1, "{}: q must be [batch, queries, heads, head size], found {}", op, q);
-  require(k.rank() == 4, "{}: k must be [batch, keys, kv heads, head size], found {}", op, k);
+  require(k.rank() == 4, "{}: k must be {}, found {}", op, axes.words, k);
   expect(op, "k", in.k, {q[0], k[1], k[2], q[3]}, dtype, device);
   expect(op, "v", in.v, k, dtype, device);
-  const int64_t keys = cached.value_or(k[1]);
-  require(keys <= k[1], "{}: k must have {} keys, found {}", op, keys, k);
-  require(keys >= q[1], "{}: k must have a key for each of {} queries, found {}", op, q[1], k);
-  require(k[2] >= 1 && q[2] % k[2] == 0, "{}: {} query heads cannot share {} kv heads evenly", op, q[2], k[2]);
+  const int64_t keys = cached.value_or(k[axes.tokens]), kv_heads = k[axes.heads];
+  require(keys <= k[axes.tokens], "{}: k must have {} keys, found {}", op, keys, k);
+  require(keys >= q[1], "{}: k must have a key for each of {} queries, found {} in {}", op, q[1], keys, k);
+  require(kv_heads >= 1 && q[2] % kv_heads == 0, "{}: {} query heads cannot share {} kv heads evenly", op, q[2], kv_heads);
   require(in.window >= 0, "{}: the window must not be negative, found {}", op, in.window);
+  const auto stride = [&](int axis) { return axis == 1 ? k[2] * k[3] : k[3]; };
   return {.batch = q[0],
           .queries = q[1],
           .keys = keys,
           .heads = q[2],
-          .kv_heads = k[2],
+          .kv_heads = kv_heads,
           .head_size = q[3],
           .window = in.window,
-          .room = k[1]};
+          .key_strides = {.row = k[1] * k[2] * k[3], .token = stride(axes.tokens), .head = stride(axes.heads)}};
 }
 
 template <class T>
@@ -40,7 +48,7 @@ static AttentionValues<T> values_of(const AttentionExtents& n, const AttentionIn
 }
 
 Tensor attention(const AttentionInputs& in) {
-  const AttentionExtents n = check(in);
+  const AttentionExtents n = check(in, plain);
   const DType dtype = in.q.dtype();
   const Device device = in.q.device();
   Tensor out = Tape::output({in.q, in.k, in.v}, in.q.shape(), dtype, device);
@@ -63,7 +71,7 @@ Tensor attention(const AttentionInputs& in) {
 }
 
 Tensor cached_attention(const AttentionInputs& in, int64_t keys) {
-  const AttentionExtents n = check(in, keys);
+  const AttentionExtents n = check(in, in_cache, keys);
   const DType dtype = in.q.dtype();
   const Device device = in.q.device();
   const Tensor out = Tensor::empty(in.q.shape(), dtype, device);

@@ -30,16 +30,16 @@ inline Range visible(const AttentionExtents& n, Range keys, int64_t query) {
   return {begin - keys.begin, end - keys.begin};
 }
 
-/// Where one head of a tensor [B, tokens, heads, D] lies.
+/// Where one head of a tensor lies.
 struct Head {
-  int64_t first, stride, width;  // the index of its first element; heads·D; D
+  int64_t first, stride, width;  // the index of its first element; from one token to the next; D
   int64_t at(int64_t token) const { return first + token * stride; }
 };
 inline Head query_head(const AttentionExtents& n, int64_t batch, int64_t head) {
   return {(batch * n.queries * n.heads + head) * n.head_size, n.heads * n.head_size, n.head_size};
 }
 inline Head key_head(const AttentionExtents& n, int64_t batch, int64_t kv_head) {
-  return {(batch * n.room * n.kv_heads + kv_head) * n.head_size, n.kv_heads * n.head_size, n.head_size};
+  return {batch * n.key_strides.row + kv_head * n.key_strides.head, n.key_strides.token, n.head_size};
 }
 
 /// Consecutive tokens of one head, in the wide type.

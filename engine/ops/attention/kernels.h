@@ -7,7 +7,11 @@ namespace kappa {
 
 struct AttentionExtents {
   int64_t batch, queries, keys, heads, kv_heads, head_size, window;  // B, T, S, H, Hkv, D
-  int64_t room;                                                      // tokens that k and v have memory for in each row, ≥ S
+
+  /// Of k and v: from one row, token or head to the next, in elements.
+  struct Strides {
+    int64_t row, token, head;
+  } key_strides;
 
   /// Query `i` sees the keys from `first_key(i)` up to before `end_key(i)`, the one of its own position.
   KAPPA_HD int64_t end_key(int64_t i) const { return keys - queries + i + 1; }
@@ -18,7 +22,7 @@ template <class T>
 struct AttentionValues {
   AttentionExtents n;
   const T* q;      // [B, T, H, D]
-  const T *k, *v;  // [B, room, Hkv, D], of which the first S count
+  const T *k, *v;  // [B, S, Hkv, D], or as a cache [B, Hkv, room, D], of which the first S tokens count
 };
 
 template <class T>
@@ -36,7 +40,7 @@ void attention_forward(CpuQueue, const AttentionValues<T>&, T* out, Wide<T>* lse
 /// The same for T = 1, without lse: keys and values are read once, as they lie in memory.
 template <class T>
 void attention_decode(CpuQueue, const AttentionValues<T>&, T* out);
-/// room = S
+/// k and v are not a cache.
 template <class T>
 void attention_backward(CpuQueue, const AttentionValues<T>&, const AttentionGradients<T>&);
 
