@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   app.failure_message([](const CLI::App*, const CLI::Error& error) { return std::string("kappa: ") + error.what() + "\n"; });
   kappa::add_train_command(app);
   kappa::add_audit_command(app);
+  kappa::add_bench_command(app);
 
   try {
     app.parse(argc, argv);

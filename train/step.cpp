@@ -20,8 +20,7 @@ static double number(const Tensor& scalar) {
   return value;
 }
 
-StepLosses TrainingStep::operator()(int64_t t, const std::function<Batch()>& next) {
-  const StepPlan plan = plan_step(config_, batches_, t);
+StepLosses TrainingStep::accumulate(const StepPlan& plan, int64_t t, const std::function<Batch()>& next) {
   model_.set_slope_max(plan.moe_slope_max, plan.dense_slope_max);
   Pass pass{.training = true, .step = t, .total_steps = batches_.steps, .seed = uint64_t(config_.train.seed)};
   if (!choices_.empty())
@@ -46,9 +45,13 @@ StepLosses TrainingStep::operator()(int64_t t, const std::function<Batch()>& nex
       if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, value));
     tape.backward(loss);
   }
+  return losses;
+}
+
+void TrainingStep::update(const StepPlan& plan) {
+  const PhaseScope phase(Phase::update);
   balance_experts();
   optimizer_.step(plan.optimizer);
-  return losses;
 }
 
 void TrainingStep::count_choices(Place place, const Tensor& counts) {

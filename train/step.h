@@ -21,7 +21,15 @@ class TrainingStep {
 
   /// Step t; `next` gives its micro-batches one after the other. Of the last one only the first rows count. Throws RunError that
   /// names a term if a loss is not finite.
-  StepLosses operator()(int64_t t, const std::function<Batch()>& next);
+  StepLosses operator()(int64_t t, const std::function<Batch()>& next) {
+    const StepPlan plan = plan_step(config_, batches_, t);
+    const StepLosses losses = accumulate(plan, t, next);
+    update(plan);
+    return losses;
+  }
+  /// Its two halves: the gradients of all micro-batches, and what they do to the parameters.
+  StepLosses accumulate(const StepPlan& plan, int64_t t, const std::function<Batch()>& next);
+  void update(const StepPlan& plan);
 
  private:
   void count_choices(Place place, const Tensor& counts);

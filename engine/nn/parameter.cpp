@@ -75,6 +75,7 @@ static KAPPA_WIDE void round_range(const float* from, bfloat16* to, Range r) {
 }
 
 void ParameterStore::refresh_values() {
+  const OpScope scope("refresh_values");
   for (Parameter& p : parameters_) {
     if (p.value.dtype() != DType::bf16) continue;
     const float* const master = p.master.data<float>();
@@ -84,6 +85,8 @@ void ParameterStore::refresh_values() {
 }
 
 void ParameterStore::zero_gradients() {
+  const OpScope scope("zero_gradients");
+  if (Profile* profile = Profile::current()) profile->touch(gradients_->data(), gradients_->size());
   const int64_t page = int64_t{1} << 20;
   parallel_ranges(gradients_->size(), page,
                   [&](Range r) { std::memset(gradients_->data() + r.begin, 0, size_t(r.end - r.begin)); });
