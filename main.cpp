@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "engine/core/error.h"
+#include "eval/commands.h"
 #include "train/commands.h"
 
 int main(int argc, char** argv) {
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   kappa::add_train_command(app);
   kappa::add_audit_command(app);
   kappa::add_bench_command(app);
+  kappa::add_generate_command(app);
 
   try {
     app.parse(argc, argv);

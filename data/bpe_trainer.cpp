@@ -157,15 +157,16 @@ PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, co
   return pieces;
 }
 
+int64_t smallest_vocabulary() { return 256 + int64_t(paper_specials().size()); }
+
 Vocabulary train_bpe(const PieceCounts& pieces, int64_t size, const TrainProgress& progress) {
   Vocabulary vocabulary{.pattern = &pieces.pattern(), .specials = paper_specials(), .bos = paper_specials().front()};
-  const int64_t smallest = 256 + int64_t(vocabulary.specials.size());
-  require(size >= smallest, "vocabulary size: expected at least {} (256 bytes and {} special tokens), found {}", smallest,
-          vocabulary.specials.size(), size);
+  require(size >= smallest_vocabulary(), "vocabulary size: expected at least {}, the 256 bytes and {} special tokens, found {}",
+          smallest_vocabulary(), vocabulary.specials.size(), size);
   for (int byte = 0; byte < 256; ++byte) vocabulary.tokens.emplace_back(1, char(byte));
 
   Merger merger(pieces);
-  const int64_t total = size - smallest;
+  const int64_t total = size - smallest_vocabulary();
   for (int64_t done = 0; done < total; ++done) {
     const auto pair = merger.merge_best(int32_t(vocabulary.tokens.size()));
     if (!pair) break;

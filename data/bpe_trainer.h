@@ -41,8 +41,11 @@ PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, co
 /// Told after every merge how many are done, and of how many.
 using TrainProgress = std::function<void(int64_t done, int64_t total)>;
 
+/// The size of the vocabulary that has merged nothing: the 256 bytes and the paper's special tokens.
+int64_t smallest_vocabulary();
+
 /// The vocabulary of `size` ids, the paper's nine special tokens among them; fewer if there are no more pairs. The same for the
-/// same counts, whatever their order. Throws InputError if `size` is less than 265.
+/// same counts, whatever their order. Throws InputError if `size` is less than the smallest.
 Vocabulary train_bpe(const PieceCounts& pieces, int64_t size, const TrainProgress& progress = {});
 
 /// The same from texts in memory, with the paper's pattern.

@@ -1,5 +1,8 @@
 #include "data/utf8.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace kappa {
 namespace {
 
@@ -53,5 +56,26 @@ RepairedText repair_utf8(std::string bytes) {
     repaired.text.append(bytes, copied);
   return repaired;
 }
+
+size_t unfinished_utf8(std::string_view bytes) {
+  for (size_t count = 1; count <= std::min<size_t>(3, bytes.size()); ++count) {
+    const size_t at = bytes.size() - count;
+    if ((uint8_t(bytes[at]) & 0xC0) == 0x80) continue;  // not the first byte of a character
+    const Utf8Char last = utf8_char(bytes, at);
+    const bool may_go_on = !last.valid && continuation_of(uint8_t(bytes[at])).count > 0 && size_t(last.length) == count;
+    return may_go_on ? count : 0;
+  }
+  return 0;
+}
+
+std::string Utf8Stream::add(std::string_view bytes) {
+  waiting_ += bytes;
+  const size_t whole = waiting_.size() - unfinished_utf8(waiting_);
+  std::string text = repair_utf8(waiting_.substr(0, whole)).text;
+  waiting_.erase(0, whole);
+  return text;
+}
+
+std::string Utf8Stream::finish() { return repair_utf8(std::exchange(waiting_, {})).text; }
 
 }  // namespace kappa

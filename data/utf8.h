@@ -34,4 +34,19 @@ struct RepairedText {
 /// `bytes` with every ill-formed part replaced by U+FFFD.
 RepairedText repair_utf8(std::string bytes);
 
+/// How many bytes at the end of `bytes`, at most 3, begin a character that the next bytes may complete.
+size_t unfinished_utf8(std::string_view bytes);
+
+/// Text that comes in pieces which may end inside of a character, as those of tokens do.
+class Utf8Stream {
+ public:
+  /// What can be said now: well-formed, with U+FFFD where the bytes are not. An unfinished character waits for the next piece.
+  std::string add(std::string_view bytes);
+  /// What is left: U+FFFD for a character that was never finished.
+  std::string finish();
+
+ private:
+  std::string waiting_;
+};
+
 }  // namespace kappa

@@ -2,7 +2,6 @@
 
 #include "engine/ops/attention/attention.h"
 #include "engine/ops/rms_norm/rms_norm.h"
-#include "engine/ops/value_gate/kernels.h"
 #include "engine/ops/value_gate/value_gate.h"
 #include "model/init.h"
 
@@ -20,14 +19,20 @@ Attention::Attention(const Scope& scope, const ModelConfig& config, int64_t laye
                                          .in_moe_block = config.is_moe(layer),
                                          .gets_gradient = config.has_value_embedding(layer)})) {}
 
-Tensor Attention::operator()(const Tensor& x, const Tensor& value_embedding, const RotaryTables& tables) const {
-  const int64_t batch = x.dim(0), length = x.dim(1), size = config_.head_size();
+Tensor Attention::operator()(const Tensor& x, const Tensor& value_embedding, const RotaryTables& tables, Place place,
+                             KvCache* cache) const {
+  const int64_t batch = x.dim(0), length = x.dim(1), size = config_.head_size(), earlier = cache ? cache->length() : 0;
   const auto heads = [&](const Tensor& t, int64_t count) { return t.reshape({batch, length, count, size}); };
   Tensor v = heads(value_(x), config_.n_kv());
   if (value_embedding) v = value_gate({.v = v, .embedding = value_embedding, .x = x, .weight = value_gate_.value});
-  const Tensor q = rms_norm(rotary(heads(query_(x), config_.n_head), tables));
-  const Tensor k = rms_norm(rotary(heads(key_(x), config_.n_kv()), tables));
-  const Tensor y = attention({.q = q, .k = k, .v = v, .window = config_.window(layer_)});
+  const Tensor q = rms_norm(rotary(heads(query_(x), config_.n_head), tables, earlier));
+  const Tensor k = rms_norm(rotary(heads(key_(x), config_.n_kv()), tables, earlier));
+  AttentionInputs in{.q = q, .k = k, .v = v, .window = config_.window(layer_)};
+  if (cache) {
+    const KvCache::Entries& all = cache->put(place, k, v);
+    in.k = all.k, in.v = all.v;
+  }
+  const Tensor y = cache ? cached_attention(in, earlier + length) : attention(in);
   return projection_(y.reshape({batch, length, config_.n_embd}));
 }
 

@@ -3,7 +3,7 @@
 
 #include "engine/nn/linear.h"
 #include "engine/ops/rotary/rotary.h"
-#include "model/config.h"
+#include "model/kv_cache.h"
 
 namespace kappa {
 
@@ -11,8 +11,9 @@ class Attention {
  public:
   Attention(const Scope& scope, const ModelConfig& config, int64_t layer);
 
-  /// x [B, T, C] normalised; value_embedding [B, T, Hkv·D], or none. Gives [B, T, C].
-  Tensor operator()(const Tensor& x, const Tensor& value_embedding, const RotaryTables& rotary_tables) const;
+  /// x [B, T, C] normalised; value_embedding [B, T, Hkv·D], or none. Gives [B, T, C]. With a cache, x continues what is there.
+  Tensor operator()(const Tensor& x, const Tensor& value_embedding, const RotaryTables& rotary_tables, Place place,
+                    KvCache* cache) const;
 
  private:
   const ModelConfig& config_;

@@ -16,7 +16,7 @@ Block::Block(const Scope& scope, const ModelConfig& config, int64_t layer, Globa
 Moe::Output Block::operator()(const Tensor& x, const Tensor& value_embedding, const Shared& shared, const Pass& pass, Place place,
                               Routing& routing) const {
   const DType compute = shared.compute;
-  const Tensor attended = attention_(rms_norm(x, compute), value_embedding, shared.rotary_tables);
+  const Tensor attended = attention_(rms_norm(x, compute), value_embedding, shared.rotary_tables, place, pass.cache);
   pass.show(place, "attn", attended);
   const Tensor middle = add(x, attended);
   Moe::Output out;

@@ -34,7 +34,8 @@ int64_t ModelConfig::window(int64_t layer) const {
 
 bool ModelConfig::kappa_active(int64_t layer) const {
   const int64_t start = kappa_start_layer.value_or(constant_kappa_dense_layers ? 0 : 2);
-  return use_kappa_swiglu && layer >= start && (is_moe(layer) || constant_kappa_dense_layers);
+  const bool dense_gate = constant_kappa_dense_layers && dense_mlp == DenseMlp::swiglu;
+  return use_kappa_swiglu && layer >= start && (is_moe(layer) || dense_gate);
 }
 
 int64_t ModelConfig::capacity(int64_t tokens, bool training) const {

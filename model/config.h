@@ -80,9 +80,11 @@ struct ModelConfig {
   bool is_moe(int64_t layer) const;
   int64_t moe_layers() const;  // how many there are
   bool has_value_embedding(int64_t layer) const { return layer % 2 == (n_layer - 1) % 2; }
+  /// How long a row may be outside of training: as far as the paper's code has rotary tables.
+  int64_t longest_row() const { return 10 * sequence_len; }
   /// How many positions back a query of this layer sees; the last layer always sees sequence_len.
   int64_t window(int64_t layer) const;
-  /// Whether this layer's gate has a κ.
+  /// Whether this layer has a gate with a κ; a dense ReLU² layer has no gate, whatever is asked for.
   bool kappa_active(int64_t layer) const;
 
   /// Slots of an expert for a (micro-)batch of `tokens` tokens: ⌊K·factor·N / E⌋, made even upwards, at least min_capacity.

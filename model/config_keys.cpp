@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/ops/value_gate/channels.h"
 #include "model/config.h"
 
 namespace kappa {
@@ -48,7 +49,8 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("kappa_granularity", c.kappa_granularity, "what has a bias and scale of its own");
   s.key("kappa_start_layer", c.kappa_start_layer, "no kappa below; auto: 0 with constant_kappa_dense_layers, else 2",
         at_least(0));
-  s.key("constant_kappa_dense_layers", c.constant_kappa_dense_layers, "kappa in dense layers too, with a constant confidence");
+  s.key("constant_kappa_dense_layers", c.constant_kappa_dense_layers,
+        "kappa in dense swiglu layers too, with a constant confidence");
   s.key("moe_kappa_slope_max_scale", c.moe_kappa_slope_max_scale, "U of MoE layers", between(1, 1e6));
   s.key("dense_kappa_slope_max_scale", c.dense_kappa_slope_max_scale, "U of dense layers", between(1, 1e6));
   s.key("router_confidence_grad_scale", c.router_confidence_grad_scale, "factor on kappa's gradient into the router",
@@ -84,8 +86,8 @@ static void resolve_depth(ModelConfig& c, const Schema& schema) {
                    "depth computes n_layer, n_head, n_kv_head and n_embd, which must then not be given");
   schema.require(c.head_dim % 2 == 0, {"model.depth", "model.head_dim"}, "the rotary embedding needs an even size of a head");
   c.set_depth(*c.depth);
-  schema.require(c.n_embd >= 32, {"model.depth", "model.aspect_ratio", "model.head_dim"},
-                 "they give n_embd = {}, but the gate of the value embeddings reads 32 channels", c.n_embd);
+  schema.require(c.n_embd >= value_gate_channels, {"model.depth", "model.aspect_ratio", "model.head_dim"},
+                 "they give n_embd = {}, but the gate of the value embeddings reads {} channels", c.n_embd, value_gate_channels);
   c.depth.reset();
 }
 
@@ -98,8 +100,8 @@ void resolve(ModelConfig& c, const Schema& schema) {
   schema.require(c.n_head % c.n_kv() == 0, {"model.n_head", "model.n_kv_head"}, "n_kv_head must divide n_head");
   schema.require(c.head_size() % 2 == 0, {"model.n_embd", "model.n_head"},
                  "the rotary embedding needs an even size of a head, found {}", c.head_size());
-  schema.require(c.n_embd >= 32, {"model.n_embd"},
-                 "the gate of the value embeddings reads 32 channels; expected at least as many");
+  schema.require(c.n_embd >= value_gate_channels, {"model.n_embd"},
+                 "the gate of the value embeddings reads {} channels; expected at least as many", value_gate_channels);
 
   const bool letters = !c.window_pattern.empty() && c.window_pattern.find_first_not_of("LS") == std::string::npos;
   schema.require(letters, {"model.window_pattern"}, "expected letters L and S");
@@ -110,18 +112,15 @@ void resolve(ModelConfig& c, const Schema& schema) {
   schema.require(!too_many, {"model.n_embd", "model.n_layer", "model.n_exp", "model.vocab_size"},
                  "the model would have {:.3g} parameters, at most 2^40 are possible", parameter_count(c));
 
-  bool moe = false, kappa_moe = false, kappa_dense = false;
+  bool moe = false, kappa_moe = false;
   for (int64_t layer = 0; layer < c.n_layer; ++layer) {
     moe |= c.is_moe(layer);
-    (c.is_moe(layer) ? kappa_moe : kappa_dense) |= c.kappa_active(layer);
+    kappa_moe |= c.is_moe(layer) && c.kappa_active(layer);
   }
   schema.require(!moe || c.moe_top_k <= c.n_exp, {"model.moe_top_k", "model.n_exp"},
                  "a token cannot go to more experts than there are");
   schema.require(!kappa_moe || c.expert_mlp != ExpertMlp::bilinear, {"model.expert_mlp", "model.use_kappa_swiglu"},
                  "bilinear experts have no gate that kappa could act on");
-  schema.require(!kappa_dense || c.dense_mlp != DenseMlp::relu2,
-                 {"model.dense_mlp", "model.constant_kappa_dense_layers", "model.use_kappa_swiglu"},
-                 "a ReLU^2 MLP has no gate that kappa could act on");
   schema.require(c.kappa_l2_ema_anchor_start <= c.kappa_l2_ema_anchor_end,
                  {"model.kappa_l2_ema_anchor_start", "model.kappa_l2_ema_anchor_end"}, "the start must not lie after the end");
   schema.require(!c.ut_detach || c.ut_everypass_ntp, {"model.ut_detach", "model.ut_everypass_ntp"},

@@ -1,5 +1,7 @@
 #include "model/gpt.h"
 
+#include <optional>
+
 #include "engine/autograd/tape.h"
 #include "engine/ops/cross_entropy/cross_entropy.h"
 #include "engine/ops/elementwise/elementwise.h"
@@ -35,7 +37,7 @@ std::vector<const Parameter*> make_value_embeddings(const Scope& scope, const Mo
 
 }  // namespace
 
-Gpt::Gpt(const ModelConfig& config, DType compute)
+Gpt::Gpt(const ModelConfig& config)
     : config_(config),
       residual_lambdas_(store_.declare(
           {.name = "resid_lambdas", .shape = {config.n_layer}, .init = Init::ones(), .role = Role::resid_lambdas})),
@@ -51,8 +53,10 @@ Gpt::Gpt(const ModelConfig& config, DType compute)
                             .role = Role::lm_head})),
       value_embeddings_(make_value_embeddings(Scope(store_, "value_embeds"), config_)),
       moe_slope_max_(store_.declare_buffer({.name = "moe_kappa_slope_max_scale", .shape = {1}, .saved = false})),
-      dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {
-  store_.allocate(compute);
+      dense_slope_max_(store_.declare_buffer({.name = "dense_kappa_slope_max_scale", .shape = {1}, .saved = false})) {}
+
+Gpt::Gpt(const ModelConfig& config, DType compute, Narrow narrow) : Gpt(config) {
+  store_.allocate(compute, narrow);
   shared_ = {.compute = compute,
              .rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),
              .dense_slope_max = dense_slope_max_.value,
@@ -88,16 +92,32 @@ Moe::Output Gpt::run_block(Place place, const Tensor& x, const Tensor& x0, const
   return {.y = out[0], .aux = out[1], .router_z = out[2]};
 }
 
-Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
+void Gpt::check_inputs(const Tensor& inputs, const Pass& pass) const {
   require(inputs.shape().rank() == 2 && inputs.dtype() == DType::i32,
           "the model's inputs must be int32 [rows, tokens], found {} {}", name_of(inputs.dtype()), inputs.shape());
-  require(inputs.dim(1) <= config_.sequence_len, "rows of {} tokens are longer than model.sequence_len {}", inputs.dim(1),
+  const int64_t earlier = pass.cache ? pass.cache->length() : 0, length = earlier + inputs.dim(1);
+  if (pass.training)
+    require(length <= config_.sequence_len, "rows of {} tokens are longer than model.sequence_len {}", length,
+            config_.sequence_len);
+  require(length <= config_.longest_row(), "rows of {} tokens are longer than ten times model.sequence_len {}", length,
           config_.sequence_len);
   const int32_t* const ids = inputs.data<int32_t>();
   for (int64_t i = 0; i < inputs.size(); ++i)
     require(ids[i] >= 0 && ids[i] < config_.vocab_size, "token id {} at row {}, position {} is not in 0 … {}", ids[i],
             i / inputs.dim(1), i % inputs.dim(1), config_.vocab_size - 1);
+}
 
+/// Makes the rotary tables long enough.
+void Gpt::reach(int64_t positions) {
+  const int64_t known = shared_.rotary_tables.cos.dim(0);
+  if (positions <= known) return;
+  shared_.rotary_tables = rotary_tables(std::min(std::max(positions, 2 * known), config_.longest_row()), config_.head_size(),
+                                        shared_.compute, Device::cpu);
+}
+
+Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
+  check_inputs(inputs, pass);
+  reach((pass.cache ? pass.cache->length() : 0) + inputs.dim(1));
   Stack stack;
   const Tensor x0 = rms_norm(embedding(embedding_.value, inputs), wide(shared_.compute));
   Tensor x = x0;
@@ -113,6 +133,7 @@ Gpt::Stack Gpt::run(const Tensor& inputs, const Pass& pass) {
     if (config_.ut_everypass_ntp || last) stack.hidden.push_back(rms_norm(x, shared_.compute));
     if (!last) x = rms_norm(x);
   }
+  if (pass.cache) pass.cache->advance(inputs.dim(1));
   return stack;
 }
 
@@ -140,6 +161,8 @@ void Gpt::advance_keepers(const Pass& pass) {
 
 LossTerms Gpt::losses(const Tensor& inputs, const Tensor& targets, const Pass& pass) {
   expect("gpt", "targets", targets, inputs.shape(), DType::i32, inputs.device());
+  std::optional<Tape::Pause> unrecorded;
+  if (!pass.training) unrecorded.emplace();
   advance_keepers(pass);
   const Stack stack = run(inputs, pass);
   Tensors means;
@@ -179,6 +202,16 @@ Tensor Gpt::logits(const Tensor& inputs, const Pass& pass) {
   const Tensor hidden = run(inputs, pass).hidden.back();
   return softcapped_logits(hidden.reshape({inputs.size(), config_.n_embd}), head_.value, config_.vocab_size)
       .reshape({inputs.dim(0), inputs.dim(1), config_.vocab_size});
+}
+
+Tensor Gpt::next_logits(const Tensor& inputs, const Pass& pass) {
+  const Tape::Pause pause;
+  const Tensor hidden = run(inputs, pass).hidden.back();
+  const int64_t rows = inputs.dim(0), length = inputs.dim(1);
+  std::vector<int32_t> last(static_cast<size_t>(rows));
+  for (int64_t row = 0; row < rows; ++row) last[size_t(row)] = int32_t((row + 1) * length - 1);
+  const Tensor chosen = embedding(hidden.reshape({rows * length, config_.n_embd}), Tensor::integers(last, {1, rows}));
+  return softcapped_logits(chosen.reshape({rows, config_.n_embd}), head_.value, config_.vocab_size);
 }
 
 }  // namespace kappa

@@ -26,8 +26,10 @@ struct LossTerms {
 
 class Gpt {
  public:
-  /// Declares all parameters and takes their memory, zeroed, for computing in `compute`.
-  Gpt(const ModelConfig& config, DType compute);
+  /// Declares all parameters: enough to count them.
+  explicit Gpt(const ModelConfig& config);
+  /// Takes their memory too, zeroed, for computing in `compute`.
+  Gpt(const ModelConfig& config, DType compute, Narrow narrow = Narrow::none);
   Gpt(const Gpt&) = delete;
   Gpt& operator=(const Gpt&) = delete;
 
@@ -37,8 +39,9 @@ class Gpt {
   /// U of MoE and of dense layers; the configured ones until set.
   void set_slope_max(double moe, double dense);
 
-  /// inputs, targets [B, T] int32; a target of −1 is ignored. Advances the keepers. Outside of training only `ntp` is computed.
-  /// Throws InputError for ids out of range or T > sequence_len.
+  /// inputs, targets [B, T] int32; a target of −1 is ignored. Advances the keepers. Outside of training only `ntp` is computed,
+  /// and nothing is recorded. Throws InputError for ids out of range and for rows that are too long: T > sequence_len in
+  /// training, T > longest_row() elsewhere, which holds for all passes.
   LossTerms losses(const Tensor& inputs, const Tensor& targets, const Pass& pass);
 
   /// The cross entropy of every token [B·T] wide, 0 where the target is −1; in looped models the mean of the passes that count.
@@ -47,6 +50,8 @@ class Gpt {
 
   /// Softcapped logits [B, T, V] wide of the last pass, not recorded.
   Tensor logits(const Tensor& inputs, const Pass& pass);
+  /// Those that follow the last token of each row, [B, V] wide, not recorded. With a cache in `pass`, the inputs continue it.
+  Tensor next_logits(const Tensor& inputs, const Pass& pass);
 
   const ModelConfig& config() const { return config_; }
   ParameterStore& store() { return store_; }
@@ -60,6 +65,8 @@ class Gpt {
     Tensors aux, router_z;  // one for each MoE layer of each pass
   };
   Stack run(const Tensor& inputs, const Pass& pass);
+  void check_inputs(const Tensor& inputs, const Pass& pass) const;
+  void reach(int64_t positions);
   Moe::Output run_block(Place place, const Tensor& x, const Tensor& x0, const Tensor& inputs, const Pass& pass);
   Tensor next_token_losses(const Tensor& hidden, const Tensor& targets) const;
   Tensor weigh(const Tensors& terms, double weight) const;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/ops/embedding/embedding.h"
 #include "engine/ops/scalars/scalars.h"
 
 namespace kappa {
@@ -49,11 +50,19 @@ KappaParameters::KappaParameters(const Scope& module, const ModelConfig& config,
     scale_keeper_.emplace(declare_keeper(module / "kappa_scale_ema_rms_reg_keeper"));  // a dense layer's is never changed
 }
 
-Tensor KappaParameters::bias() const {
-  return expand(bias_->value, gates_.experts, gates_.units, scale_ ? 1.0 : config_.kappa_input_constant);
+Tensor KappaParameters::spread(const Parameter& parameter, const Tensor& experts, double factor) const {
+  const Tensor& x = parameter.value;
+  if (!experts) return expand(x, gates_.experts, gates_.units, factor);
+  const int64_t count = experts.size(), width = x.size() / gates_.experts;
+  if (width == 0) return expand(x, count, gates_.units, factor);  // one for all experts
+  return expand(embedding(x.reshape({gates_.experts, width}), experts.reshape({1, count})), count, gates_.units, factor);
 }
 
-Tensor KappaParameters::scale() const { return expand(scale_->value, gates_.experts, gates_.units, 1.0); }
+Tensor KappaParameters::bias(const Tensor& experts) const {
+  return spread(*bias_, experts, scale_ ? 1.0 : config_.kappa_input_constant);
+}
+
+Tensor KappaParameters::scale(const Tensor& experts) const { return spread(*scale_, experts, 1.0); }
 
 void KappaParameters::advance_keepers(const Pass& pass) const {
   if (!bias_keeper_) return;

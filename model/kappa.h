@@ -31,10 +31,11 @@ class KappaParameters {
   };
   KappaParameters(const Scope& module, const ModelConfig& config, Gates gates, GlobalKappa& global);
 
-  /// z = bias + scale·c with c from the router; without a scale z = bias, the constant confidence already in it.
-  Tensor bias() const;  // [E, F]
+  /// z = bias + scale·c with c from the router; without a scale z = bias, the constant confidence already in it. Both [E, F],
+  /// or [E', F] of the experts [E'] that are asked for.
+  Tensor bias(const Tensor& experts = {}) const;
   bool has_scale() const { return scale_; }
-  Tensor scale() const;  // [E, F]
+  Tensor scale(const Tensor& experts = {}) const;
 
   /// Lets the keepers see the parameters, once a forward pass with targets.
   void advance_keepers(const Pass& pass) const;
@@ -46,6 +47,7 @@ class KappaParameters {
     EmaRmsKeeper tensors() const { return {ema.value, target.value, initialized.value, ready.value}; }
   };
   static Keeper declare_keeper(const Scope& scope);
+  Tensor spread(const Parameter& parameter, const Tensor& experts, double factor) const;
 
   const ModelConfig& config_;
   Gates gates_;

@@ -76,10 +76,14 @@ Moe::Output Moe::operator()(const Tensor& x, const Tensor& slope_max, const Pass
                    .constant = config_.kappa_input_constant,
                    .confidence_grad_scale = config_.router_confidence_grad_scale});
 
+  // In training the sizes never depend on the choices; elsewhere only experts with a token are computed.
+  const UsedExperts used = pass.training ? UsedExperts{{}, routing} : used_experts(routing);
   const bool confident = kappa_ && kappa_->has_scale();
-  const Tensor slot_confidence = confident ? moe_dispatch_confidence(gate.confidence, routing) : Tensor();
-  const Tensor y = experts(moe_dispatch(flat, routing), slot_confidence, slope_max);
-  Output out{.y = moe_combine(y, gate.probability, routing).reshape(x.shape())};
+  const Tensor y = experts({.x = moe_dispatch(flat, used.routing),
+                            .confidence = confident ? moe_dispatch_confidence(gate.confidence, used.routing) : Tensor(),
+                            .experts = used.number},
+                           slope_max);
+  Output out{.y = moe_combine(y, gate.probability, used.routing).reshape(x.shape())};
   if (pass.training && config_.load_balancing == LoadBalancing::aux_loss) out.aux = load_balancing_loss(logits.main, routing);
   if (pass.training && config_.use_router_z_loss)
     out.router_z =
@@ -93,14 +97,17 @@ Moe::Output Moe::operator()(const Tensor& x, const Tensor& slope_max, const Pass
   return out;
 }
 
-Tensor Moe::experts(const Tensor& slots, const Tensor& slot_confidence, const Tensor& slope_max) const {
-  const Tensor g = expert_matmul(slots, gate_.value), u = expert_matmul(slots, up_.value);
+Tensor Moe::experts(const Slots& slots, const Tensor& slope_max) const {
+  const auto product = [&](const Tensor& x, const Parameter& weight) {
+    return slots.experts ? some_experts_matmul(x, weight.value, slots.experts) : expert_matmul(x, weight.value);
+  };
+  const Tensor g = product(slots.x, gate_), u = product(slots.x, up_);
   if (kappa_) {
-    KappaSwigluInputs in{.gate = g, .up = u, .bias = kappa_->bias(), .slope_max = slope_max};
-    if (slot_confidence) in.confidence = slot_confidence, in.scale = kappa_->scale();
-    return expert_matmul(kappa_swiglu(in), down_.value);
+    KappaSwigluInputs in{.gate = g, .up = u, .bias = kappa_->bias(slots.experts), .slope_max = slope_max};
+    if (slots.confidence) in.confidence = slots.confidence, in.scale = kappa_->scale(slots.experts);
+    return product(kappa_swiglu(in), down_);
   }
-  return expert_matmul(config_.expert_mlp == ExpertMlp::bilinear ? multiply(g, u) : swiglu(g, u), down_.value);
+  return product(config_.expert_mlp == ExpertMlp::bilinear ? multiply(g, u) : swiglu(g, u), down_);
 }
 
 RouterLogits Moe::noisy(const RouterLogits& logits, const Tensor& x, const Pass& pass, Place place) const {

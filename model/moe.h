@@ -27,7 +27,12 @@ class Moe {
 
  private:
   RouterLogits noisy(const RouterLogits& logits, const Tensor& x, const Pass& pass, Place place) const;
-  Tensor experts(const Tensor& slots, const Tensor& slot_confidence, const Tensor& slope_max) const;
+  struct Slots {
+    Tensor x;           // [E, cap, C]
+    Tensor confidence;  // [E, cap] wide, or none
+    Tensor experts;     // [E] int32: which ones they are; none: all
+  };
+  Tensor experts(const Slots& slots, const Tensor& slope_max) const;
 
   const ModelConfig& config_;
   const Parameter& router_;        // [E, C]

@@ -12,6 +12,8 @@
 
 namespace kappa {
 
+class KvCache;
+
 /// The place of a block in a pass: its layer, and in looped models the number of the loop.
 struct Place {
   int64_t loop, layer;
@@ -35,6 +37,8 @@ struct Pass {
   /// Top-k choices [N, K] to impose instead of making them, by loop pass · n_layer + layer; none where there is nothing to
   /// impose.
   std::vector<Tensor> imposed_choices = {};
+  /// What the inputs continue; it takes them up. For passes that are not recorded.
+  KvCache* cache = nullptr;
 
   void show(Place place, const char* what, const Tensor& value) const {
     if (trace) trace(place, what, value);

@@ -1,26 +1,21 @@
 #pragma once
-// Continuing a text (spec: evaluation §5.2).
+// Choosing the next token (spec: evaluation §5.2).
+//
+//     p = softmax(logits / temperature) over the top_k highest        temperature 0: the highest, of equals the first
 
-#include <functional>
-#include <vector>
-
-#include "model/gpt.h"
+#include <cstdint>
+#include <span>
 
 namespace kappa {
 
-struct SamplingOptions {
-  double temperature = 1;  // 0: always the likeliest, of equals the first
-  int64_t top_k = 0;       // 0: all
-  uint64_t seed = 0;
-  int64_t tokens = 100;  // how many to add
+struct Sampling {
+  double temperature = 1;
+  int64_t top_k = 0;  // 0: all; of equal logits the lower ids belong to the highest
 };
 
-/// Adds tokens to `prompt` one by one, each from a whole forward pass over the last sequence_len tokens; stops after one for
-/// which `add` gives false.
-void generate(Gpt& model, std::vector<int32_t> prompt, const SamplingOptions& options,
-              const std::function<bool(int32_t id)>& add);
-
-/// The id that a uniform random number in [0, 1) picks from softmax(logits / temperature) over the top_k highest.
-int32_t pick(std::vector<double> logits, const SamplingOptions& options, double uniform);
+/// The id of one of `logits` [V] that a uniform random number in [0, 1) picks from p: the first at which the sum of p over ids in
+/// ascending order exceeds it. W: double or float. Throws RunError if a logit is not finite.
+template <class W>
+int32_t pick(std::span<const W> logits, const Sampling& sampling, double uniform);
 
 }  // namespace kappa

@@ -37,7 +37,7 @@ void load_weights(ParameterStore& store, const std::filesystem::path& path) {
   for (const Parameter& p : store.parameters()) {
     known.insert(p.spec.name);
     const StoredTensor& entry = file.at(p.spec.name, p.spec.shape.extents());
-    dispatch_wide("load_weights", p.master, [&]<class W>(W, CpuQueue) { copy<W>(file, entry, p.master); });
+    dispatch("load_weights", p.master.dtype(), p.master.device(), [&]<class T>(T, CpuQueue) { copy<T>(file, entry, p.master); });
   }
   for (const Buffer& b : store.buffers()) {
     if (!b.spec.saved) continue;

@@ -105,9 +105,9 @@ MachinePeaks measure_peaks() {
 }
 
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
-  require(config.train.precision == Precision::float32, "train.precision: training in anything but float32 is not here yet");
-  const BatchPlan batches = plan_batches(config);
-  Gpt model(config.model, DType::f32);
+  const BatchPlan batches = plan_sizes(config).batches;
+  const Storage storage = storage_of(config.train.precision);
+  Gpt model(config.model, storage.compute, storage.narrow);
   model.initialize(uint64_t(config.train.seed), config.train.router_init == RouterInit::zeros);
   Optimizer optimizer(model.store(), optimizer_settings(config, batches));
   TrainingStep step(config, batches, model, optimizer);
@@ -117,9 +117,8 @@ BenchReport bench(const RunConfig& config, const BenchOptions& options) {
   int64_t drawn = 0;
   for (int64_t t = 0; t < options.warmup + options.steps; ++t) {
     if (t == options.warmup) profile.restart(), forward_backward.clear(), whole.clear();
-    const StepPlan plan = plan_step(config, batches, t);
-    forward_backward.push_back(seconds_of([&] { step.accumulate(plan, t, [&] { return random_batch(config, drawn++); }); }));
-    whole.push_back(forward_backward.back() + seconds_of([&] { step.update(plan); }));
+    forward_backward.push_back(seconds_of([&] { step.accumulate(t, [&] { return random_batch(config, drawn++); }); }));
+    whole.push_back(forward_backward.back() + seconds_of([&] { step.update(t); }));
   }
 
   BenchReport report{.threads = threads(), .steps = options.steps, .tokens = batches.batch_tokens};

@@ -1,11 +1,11 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/file.h"
 #include "engine/tensor/dispatch.h"
+#include "model/checkpoint_folder.h"
 #include "model/weights.h"
 
 namespace kappa {
@@ -40,22 +40,6 @@ RunState read_state(const fs::path& path) {
   }
 }
 
-/// Whole checkpoints by their step.
-std::vector<std::pair<int64_t, fs::path>> list(const fs::path& checkpoints) {
-  std::vector<std::pair<int64_t, fs::path>> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(checkpoints, error)) {
-    const std::string name = entry.path().filename().string();
-    int64_t step = 0;
-    if (!name.starts_with("step_")) continue;
-    const char *begin = name.data() + 5, *end = name.data() + name.size();
-    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end)
-      found.emplace_back(step, entry.path());
-  }
-  std::ranges::sort(found);
-  return found;
-}
-
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer) {
@@ -65,7 +49,7 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
   std::error_code error;
   fs::create_directories(aside, error);
   if (error) throw RunError(fmt::format("{}: {}", aside.string(), error.message()));
-  save_weights(model.store(), aside / "model.safetensors");
+  save_weights(model.store(), aside / weights_file);
   std::vector<StoredTensor> tensors;
   for (const StateTensor& s : optimizer.state()) tensors.push_back(stored(s.name, s.value));
   write_safetensors(aside / "optimizer-0.safetensors", tensors);
@@ -75,15 +59,9 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
   return path;
 }
 
-std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
-  const auto all = list(checkpoints);
-  if (all.empty()) return std::nullopt;
-  return all.back().second;
-}
-
 RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& optimizer) {
   const RunState state = read_state(checkpoint / "state.json");
-  load_weights(model.store(), checkpoint / "model.safetensors");
+  load_weights(model.store(), checkpoint / weights_file);
   const SafetensorsFile file(checkpoint / "optimizer-0.safetensors");
   for (const StateTensor& s : optimizer.state()) {
     const StoredTensor& entry = file.at(s.name, s.value.shape().extents());
@@ -97,7 +75,7 @@ RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& opti
 }
 
 void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& config) {
-  auto all = list(checkpoints);
+  auto all = list_checkpoints(checkpoints);
   std::optional<int64_t> best;
   if (config.keep_best) {
     double fewest = 0;

@@ -8,7 +8,6 @@
 // It is written under another name, synced and renamed: a folder of this name is whole.
 
 #include <filesystem>
-#include <optional>
 
 #include "data/token_loader.h"
 #include "model/gpt.h"
@@ -28,9 +27,6 @@ struct RunState {
 /// Gives the folder's path.
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, const RunState& state, const Gpt& model,
                                       const Optimizer& optimizer);
-
-/// The newest checkpoint; none if there is none.
-std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
 
 /// Reads one back. Throws InputError naming what does not fit the model or the optimizer.
 RunState load_checkpoint(const std::filesystem::path& checkpoint, Gpt& model, Optimizer& optimizer);

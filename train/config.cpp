@@ -33,6 +33,20 @@ void check(const RunConfig& c, const Schema& schema) {
 
 }  // namespace
 
+Storage storage_of(Precision precision) {
+  switch (precision) {
+    case Precision::float32:
+      return {DType::f32, Narrow::none};
+    case Precision::mixed:
+      return {DType::bf16, Narrow::none};
+    case Precision::bfloat16:
+      return {DType::bf16, Narrow::all};
+    case Precision::june:
+      return {DType::bf16, Narrow::embeddings};
+  }
+  return {DType::f32, Narrow::none};
+}
+
 RunConfig parse_run_config(std::string_view yaml, const std::string& file, const std::vector<std::string>& overrides) {
   RunConfig config;
   Schema schema;

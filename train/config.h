@@ -11,7 +11,8 @@
 
 #include "data/segment_stream.h"
 #include "engine/config/schema.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
+#include "engine/nn/parameter.h"
 #include "model/config.h"
 #include "train/optimizers/matrix_optimizer.h"
 
@@ -20,8 +21,14 @@ namespace kappa {
 /// What is stored and computed in which type: all float32 | bfloat16 with float32 masters | all bfloat16, no masters |
 /// bfloat16 embeddings, float32 otherwise, bfloat16 compute (the paper's code of June 2026).
 enum class Precision : uint8_t { float32, mixed, bfloat16, june };
+/// Compute type and narrow parameters of a precision.
+struct Storage {
+  DType compute;
+  Narrow narrow;
+};
+Storage storage_of(Precision precision);
+
 enum class RouterInit : uint8_t { uniform, zeros };
-enum class OptimizerRounding : uint8_t { once, each_op };
 enum class AuditMode : uint8_t { train, eval };
 
 constexpr auto names_of(Device) { return std::array{"cpu", "cuda", "emulated"}; }

@@ -1,6 +1,7 @@
 #include "train/progress.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -14,6 +15,13 @@ std::string short_time(double seconds) {
   return fmt::format("{}s", s);
 }
 
+/// The most memory that the process has had, in bytes.
+static double resident_peak() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * double(usage.ru_maxrss);
+}
+
 Progress::Progress(int64_t total_steps) : total_(total_steps), terminal_(isatty(STDOUT_FILENO)) {}
 
 void Progress::update(const Status& s) {
@@ -24,8 +32,8 @@ void Progress::update(const Status& s) {
   std::string line =
       fmt::format("step {}/{} ({:.0f}%)  loss {:.4f}", s.step, total_, 100.0 * double(s.step) / double(total_), s.loss);
   if (s.bits_per_byte) line += fmt::format("  val {:.4f} bits/byte", *s.bits_per_byte);
-  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s  ETA {}", s.learning_rate_factor, s.tokens_per_second,
-                      short_time(s.seconds_left));
+  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s ({:.0f} GFLOP/s)  {:.1f} GiB  ETA {}", s.learning_rate_factor,
+                      s.tokens_per_second, s.gflops, resident_peak() / double(1 << 30), short_time(s.seconds_left));
   if (terminal_) {
     std::printf("\r%-*s", int(shown_), line.c_str());
     shown_ = line.size();

@@ -4,30 +4,6 @@
 
 namespace kappa {
 
-double BatchPlan::share(int64_t i, int64_t rows) const {
-  const double last = double(last_rows) / double(rows), total = double(micro_batches - 1) + last;
-  return (i + 1 == micro_batches ? last : 1.0) / total;
-}
-
-BatchPlan plan_batches(const RunConfig& config) {
-  const TrainConfig& t = config.train;
-  require(
-      t.num_iterations > 0,
-      "train.num_iterations: expected the number of steps, found {}; runs whose length follows from a budget are not here yet",
-      t.num_iterations);
-  require(t.total_batch_size > 0,
-          "train.total_batch_size: expected the tokens of a step, found {}; batches whose size follows from a budget are not "
-          "here yet",
-          t.total_batch_size);
-  const int64_t length = config.model.sequence_len, micro = t.device_batch_size * length, tokens = t.total_batch_size;
-  require(tokens % length == 0, "train.total_batch_size: expected a multiple of model.sequence_len {}, found {}", length, tokens);
-  const int64_t count = (tokens + micro - 1) / micro;
-  return {.steps = t.num_iterations,
-          .batch_tokens = tokens,
-          .micro_batches = count,
-          .last_rows = (tokens - (count - 1) * micro) / length};
-}
-
 StepPlan plan_step(const RunConfig& config, const BatchPlan& batches, int64_t t) {
   const TrainConfig& c = config.train;
   const int64_t steps = batches.steps;
@@ -84,6 +60,8 @@ OptimizerSettings optimizer_settings(const RunConfig& config, const BatchPlan& b
           .weight_decay = t.weight_decay,
           .matrix_optimizer = t.matrix_optimizer,
           .match_rms_adamw = t.muon_match_rms_adamw,
+          .iterate_in_bfloat16 = t.precision != Precision::float32,
+          .rounding = t.optimizer_rounding,
           .depth = config.model.n_layer,
           .model_dim = config.model.n_embd,
           .batch_tokens = batches.batch_tokens};

@@ -20,12 +20,14 @@ static double number(const Tensor& scalar) {
   return value;
 }
 
-StepLosses TrainingStep::accumulate(const StepPlan& plan, int64_t t, const std::function<Batch()>& next) {
+StepLosses TrainingStep::accumulate(int64_t t, const std::function<Batch()>& next, const Trace& trace) {
+  const StepPlan plan = plan_step(config_, batches_, t);
   model_.set_slope_max(plan.moe_slope_max, plan.dense_slope_max);
   Pass pass{.training = true, .step = t, .total_steps = batches_.steps, .seed = uint64_t(config_.train.seed)};
-  if (!choices_.empty())
-    pass.trace = [this](Place place, const char* what, const Tensor& value) {
+  if (!choices_.empty() || trace)
+    pass.trace = [&](Place place, const char* what, const Tensor& value) {
       if (std::string_view(what) == "expert_counts") count_choices(place, value);
+      if (trace) trace(place, what, value);
     };
 
   StepLosses losses;
@@ -44,14 +46,15 @@ StepLosses TrainingStep::accumulate(const StepPlan& plan, int64_t t, const std::
     for (const auto& [name, value] : losses)
       if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, value));
     tape.backward(loss);
+    model_.store().settle_gradients();
   }
   return losses;
 }
 
-void TrainingStep::update(const StepPlan& plan) {
+void TrainingStep::update(int64_t t) {
   const PhaseScope phase(Phase::update);
   balance_experts();
-  optimizer_.step(plan.optimizer);
+  optimizer_.step(plan_step(config_, batches_, t).optimizer);
 }
 
 void TrainingStep::count_choices(Place place, const Tensor& counts) {

@@ -1,5 +1,6 @@
 #pragma once
-// One optimizer step: forward and backward over its micro-batches, then the update (spec: training §13, items 9–15).
+// One optimizer step in its two halves: forward and backward over the micro-batches, then the update (spec: training §13, items
+// 9–15).
 
 #include <functional>
 #include <map>
@@ -19,17 +20,11 @@ class TrainingStep {
  public:
   TrainingStep(const RunConfig& config, const BatchPlan& batches, Gpt& model, Optimizer& optimizer);
 
-  /// Step t; `next` gives its micro-batches one after the other. Of the last one only the first rows count. Throws RunError that
-  /// names a term if a loss is not finite.
-  StepLosses operator()(int64_t t, const std::function<Batch()>& next) {
-    const StepPlan plan = plan_step(config_, batches_, t);
-    const StepLosses losses = accumulate(plan, t, next);
-    update(plan);
-    return losses;
-  }
-  /// Its two halves: the gradients of all micro-batches, and what they do to the parameters.
-  StepLosses accumulate(const StepPlan& plan, int64_t t, const std::function<Batch()>& next);
-  void update(const StepPlan& plan);
+  /// The gradients of step t, added up in the model's parameters; `next` gives the micro-batches one after the other. Of the last
+  /// one only the first rows count. `trace` sees all of them. Throws RunError that names a term if a loss is not finite.
+  StepLosses accumulate(int64_t t, const std::function<Batch()>& next, const Trace& trace = {});
+  /// What they do to the parameters and to the balance of the experts.
+  void update(int64_t t);
 
  private:
   void count_choices(Place place, const Tensor& counts);

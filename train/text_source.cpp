@@ -8,16 +8,28 @@ namespace {
 
 constexpr const char* own_tokenizer = "tokenizer.tiktoken";
 
+/// What `read` has to say about a file begins with the key that named the file, which the reader does not know.
+template <class Read>
+auto of_key(const char* key, Read read) {
+  try {
+    return read();
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: {}", key, error.what()));
+  }
+}
+
 Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
                           const std::function<void(const std::string&)>& say) {
   const std::string& from = config.tokenizer.train_from;
-  const auto reader = from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from);
   const int64_t size = config.tokenizer.vocab_size.value_or(config.model.vocab_size);
-  constexpr int64_t smallest = 265;  // as train_bpe() says, which does not know the key
-  require(size >= smallest, "tokenizer.vocab_size: expected at least {}, the 256 bytes and 9 special tokens, found {}", smallest,
-          size);
+  require(size >= smallest_vocabulary(), "tokenizer.vocab_size: expected at least {}, the bytes and special tokens, found {}",
+          smallest_vocabulary(), size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
-  return Tokenizer(train_bpe(count_pieces(*reader, paper_pattern()), size));
+  const PieceCounts pieces = of_key(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
+    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from)),
+                        paper_pattern());
+  });
+  return Tokenizer(train_bpe(pieces, size));
 }
 
 }  // namespace
@@ -51,9 +63,9 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
     source.tokenizer = std::make_unique<Tokenizer>(load_tokenizer(own));
   } else {
     std::string notice;
-    source.tokenizer =
-        std::make_unique<Tokenizer>(config.data.tokenizer.empty() ? train_tokenizer(config, validation, say)
-                                                                  : load_tokenizer(config.data.tokenizer, &notice));
+    const auto given = [&] { return load_tokenizer(config.data.tokenizer, &notice); };
+    source.tokenizer = std::make_unique<Tokenizer>(config.data.tokenizer.empty() ? train_tokenizer(config, validation, say)
+                                                                                 : of_key("data.tokenizer", given));
     if (!notice.empty()) say(notice);
   }
   require(source.tokenizer->size() <= config.model.vocab_size,
@@ -61,9 +73,13 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
           config.model.vocab_size);
   source.token_bytes = source.tokenizer->token_bytes();
   source.token_bytes.resize(size_t(config.model.vocab_size), 0);
-  source.training = tokenize(*source.tokenizer, *open_split(config.data.path, validation, Split::train), config.data.path);
-  source.validation =
-      tokenize(*source.tokenizer, *open_split(config.data.path, validation, Split::validation), "data.validation");
+  const auto read = [&](Split split, const std::string& name) {
+    return tokenize(*source.tokenizer, *open_split(config.data.path, validation, split), name);
+  };
+  source.training = of_key("data.path", [&] { return read(Split::train, config.data.path); });
+  const std::string held_out =
+      validation.file.empty() ? fmt::format("{} of {}", config.data.validation, config.data.path) : config.data.validation;
+  source.validation = of_key("data.validation", [&] { return read(Split::validation, held_out); });
   say(fmt::format("text: {} documents, {} tokens to learn from; {} documents, {} tokens held out", source.training.documents(),
                   source.training.tokens.size(), source.validation.documents(), source.validation.tokens.size()));
   return source;

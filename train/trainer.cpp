@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/core/signals.h"
 #include "eval/bits_per_byte.h"
-#include "model/sampler.h"
+#include "model/checkpoint_folder.h"
+#include "model/generator.h"
 #include "train/checkpoint.h"
+#include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
-#include "train/signals.h"
 #include "train/step.h"
 #include "train/text_source.h"
 
@@ -19,14 +21,15 @@ class Trainer {
  public:
   Trainer(const RunConfig& config, const std::filesystem::path& run)
       : config_(config),
-        batches_(plan_batches(config)),
-        progress_(batches_.steps),
+        sizes_(plan_sizes(config)),
+        progress_(sizes_.batches.steps),
         folder_(config, run),
         text_(open_text(config, run, [&](const std::string& line) { progress_.say(line); })),
         loader_(text_.training_loader(config)),
-        model_(config.model, DType::f32),
-        optimizer_(model_.store(), optimizer_settings(config, batches_)),
-        step_(config, batches_, model_, optimizer_) {
+        model_(config.model, storage_of(config.train.precision).compute, storage_of(config.train.precision).narrow),
+        optimizer_(model_.store(), optimizer_settings(config, sizes_.batches)),
+        step_(config, sizes_.batches, model_, optimizer_) {
+    sample_prompt();  // refused now rather than after the run
     folder_.make(config);
     text_.keep_tokenizer(run);
   }
@@ -34,32 +37,29 @@ class Trainer {
   void run() {
     begin();
     const Signals signals;
-    while (state_.step < batches_.steps && !signals.received()) {
-      const auto start = Clock::now();
-      const StepLosses losses = step_(state_.step, [&] { return loader_.next(); });
-      const std::chrono::duration<double> seconds = Clock::now() - start;
-      ++state_.step;
-      note(losses, seconds.count());
+    while (state_.step < sizes_.batches.steps && !signals.received()) {
+      take_step();
       if (due(config_.train.eval_every)) validate();
       if (due(config_.train.sample_every)) sample();
       if (due(config_.checkpoint.every)) save();
     }
-    if (state_.step == batches_.steps) {
-      if (first_step_ < batches_.steps) validate(), save();  // not again of a run that was complete
+    if (state_.step == sizes_.batches.steps) {
+      if (first_step_ < sizes_.batches.steps) validate(), save();  // not again of a run that was complete
       progress_.say(
           fmt::format("held out: {:.4f} bits per byte; the run is in {}", state_.bits_per_byte, folder_.path().string()));
       sample();
     } else {
       save();
-      progress_.say(fmt::format("stopped after step {} of {}; the same command goes on from there", state_.step, batches_.steps));
+      progress_.say(
+          fmt::format("stopped after step {} of {}; the same command goes on from there", state_.step, sizes_.batches.steps));
     }
   }
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr uint64_t samples = 3;
+  static constexpr int64_t samples = 3;
 
-  bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < batches_.steps; }
+  bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < sizes_.batches.steps; }
 
   void begin() {
     if (const auto checkpoint = newest_checkpoint(folder_.checkpoints())) {
@@ -78,33 +78,66 @@ class Trainer {
     first_step_ = state_.step;
   }
 
+  /// One step, and what is seen of it on the way.
+  void take_step() {
+    const auto start = Clock::now();
+    const int64_t t = state_.step;
+    const bool logged = t % config_.train.log_interval == 0 || t + 1 == sizes_.batches.steps;
+    RoutingStatistics routing(config_.model);
+    nlohmann::ordered_json seen = nlohmann::ordered_json::object();
+    Trace trace;
+    if (logged && config_.train.log_grad_stats)
+      trace = [&](Place place, const char* what, const Tensor& value) { routing.see(place, what, value); };
+    const StepLosses losses = step_.accumulate(
+        t, [&] { return loader_.next(); }, trace);
+    if (trace) {
+      seen["train/grad_norm_step"] = model_.store().gradient_norm();
+      routing.report(seen);
+      report_parameters(model_.store(), config_.model.n_layer, seen);
+    }
+    step_.update(t);
+    ++state_.step;
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    note(losses, seconds.count());
+    if (logged) log(t, losses, seen);
+    if (trace) warn(t, routing);
+  }
+
   void note(const StepLosses& losses, double seconds) {
-    const int64_t t = state_.step - 1;
     state_.seconds += seconds;
     run_seconds_ += seconds;
+    interval_.interval_seconds += seconds;
+    interval_.interval_steps += 1;
     state_.smooth_loss += 0.1 * (losses.at("ntp_loss") - state_.smooth_loss);
-    const double smooth = state_.smooth_loss / (1 - std::pow(0.9, double(state_.step)));
-    const StepPlan plan = plan_step(config_, batches_, t);
     if (state_.step == first_step_ + 1)
       progress_.say(fmt::format("activations {:.0f} MiB", double(host_step_slab().peak()) / double(1 << 20)));
     const double pace = run_seconds_ / double(state_.step - first_step_);
+    const double tokens_per_second = double(sizes_.batches.batch_tokens) / pace;
     progress_.update({.step = state_.step,
-                      .loss = smooth,
-                      .tokens_per_second = double(batches_.batch_tokens) / pace,
-                      .seconds_left = pace * double(batches_.steps - state_.step),
-                      .learning_rate_factor = plan.optimizer.lr_multiplier,
+                      .loss = smooth_loss(),
+                      .tokens_per_second = tokens_per_second,
+                      .seconds_left = pace * double(sizes_.batches.steps - state_.step),
+                      .learning_rate_factor = plan_step(config_, sizes_.batches, state_.step - 1).optimizer.lr_multiplier,
+                      .gflops = 1e-9 * sizes_.flops.active * tokens_per_second,
                       .bits_per_byte = state_.bits_per_byte < 0 ? std::nullopt : std::optional(state_.bits_per_byte)});
-    if (t % std::max<int64_t>(config_.train.log_interval, 1) != 0 && state_.step != batches_.steps) return;
-    nlohmann::ordered_json line{{"step", t}, {"train/loss_step", smooth}};
-    for (const auto& [name, value] : losses) line["train/" + name] = value;
-    line["lrm"] = plan.optimizer.lr_multiplier;
-    line["train/moe_kappa_slope_max_scale"] = plan.moe_slope_max;
-    line["train/dense_kappa_slope_max_scale"] = plan.dense_slope_max;
-    line["dt"] = seconds;
-    line["tok_per_sec"] = double(batches_.batch_tokens) / seconds;
-    line["tokens_seen"] = batches_.batch_tokens * t;
-    line["total_training_time"] = state_.seconds;
+  }
+
+  double smooth_loss() const { return state_.smooth_loss / (1 - std::pow(0.9, double(state_.step))); }
+
+  void log(int64_t t, const StepLosses& losses, const nlohmann::ordered_json& seen) {
+    interval_.total_seconds = state_.seconds;
+    nlohmann::ordered_json line = step_metrics(config_, sizes_, t, losses, smooth_loss(), interval_);
+    line.update(seen);
     folder_.log(line);
+    interval_ = {};
+  }
+
+  /// Says what is wrong with the routing, once as long as it stays the same.
+  void warn(int64_t t, const RoutingStatistics& routing) {
+    const auto warning = routing.warning();
+    const bool settled = t >= sizes_.batches.steps / 20;  // an untrained router prefers experts by chance
+    if (warning && settled && !warned_) progress_.say(fmt::format("warning: step {}: {}", t, *warning));
+    warned_ = warning && settled;
   }
 
   void validate() {
@@ -119,26 +152,37 @@ class Trainer {
     prune_checkpoints(folder_.checkpoints(), config_.checkpoint);
   }
 
+  std::vector<int32_t> sample_prompt() const {
+    std::vector<int32_t> ids{text_.tokenizer->bos_id()};
+    text_.tokenizer->encode(config_.train.sample_prompt, ids);
+    const int64_t room = config_.model.longest_row() - int64_t(ids.size());
+    require(
+        config_.train.sample_tokens <= room,
+        "train.sample_tokens: expected at most {}, ten times model.sequence_len less the tokens of train.sample_prompt, found {}",
+        room, config_.train.sample_tokens);
+    return ids;
+  }
+
   /// A few continuations of the prompt, each until the model ends the document or train.sample_tokens are there.
   void sample() {
-    std::vector<int32_t> prompt{text_.tokenizer->bos_id()};
-    text_.tokenizer->encode(config_.train.sample_prompt, prompt);
-    for (uint64_t i = 0; i < samples; ++i) {
-      std::vector<int32_t> added;
-      const auto add = [&](int32_t id) {
-        if (id == text_.tokenizer->bos_id()) return false;
-        added.push_back(id);
-        return true;
-      };
-      generate(model_, prompt,
-               {.temperature = 0.7, .seed = uint64_t(config_.train.seed) + i, .tokens = config_.train.sample_tokens}, add);
+    Generator generator(model_, sample_prompt(),
+                        {.sampling = {.temperature = 0.7},
+                         .seed = uint64_t(config_.train.seed),
+                         .vocabulary = text_.tokenizer->size(),
+                         .samples = samples,
+                         .max_tokens = config_.train.sample_tokens,
+                         .stop = {text_.tokenizer->bos_id()}});
+    std::vector<std::vector<int32_t>> added(samples);
+    while (generator.next())
+      for (size_t i = 0; i < samples; ++i)
+        if (const int32_t id = generator.added()[i]; id != Generator::ended) added[i].push_back(id);
+    for (size_t i = 0; i < samples; ++i)
       progress_.say(fmt::format("\nsample {} after step {}:\n{}{}", i + 1, state_.step, config_.train.sample_prompt,
-                                text_.tokenizer->decode(added)));
-    }
+                                text_.tokenizer->decode(added[i])));
   }
 
   const RunConfig& config_;
-  BatchPlan batches_;
+  RunSizes sizes_;
   Progress progress_;
   RunFolder folder_;
   TextSource text_;
@@ -149,6 +193,8 @@ class Trainer {
   RunState state_;
   int64_t first_step_ = 0;
   double run_seconds_ = 0;
+  MetricsClock interval_{};
+  bool warned_ = false;
 };
 
 }  // namespace
@@ -156,7 +202,6 @@ class Trainer {
 void train(const RunConfig& config, const std::filesystem::path& run) {
   require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
           name_of(config.device));
-  require(config.train.precision == Precision::float32, "train.precision: training in anything but float32 is not here yet");
   Trainer(config, run).run();
 }
 

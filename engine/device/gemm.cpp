@@ -1,6 +1,9 @@
 #include "engine/device/gemm.h"
 
+#include <algorithm>
+
 #include "engine/core/wide.h"
+#include "engine/device/few_rows.h"
 #include "engine/device/thread_pool.h"
 #include "engine/memory/scratch.h"
 
@@ -36,7 +39,7 @@ void multiply(const GemmShape& s, const W* a, const W* b, W* c, bool add) {
                      .a = a + batch * s.m * s.k + (s.transpose_a ? i : i * s.k),
                      .a_stride = s.transpose_a ? s.m : s.k,
                      .transpose_a = s.transpose_a,
-                     .b = b + batch * s.k * s.n + (s.transpose_b ? j * s.k : j),
+                     .b = b + s.b_first(batch) + (s.transpose_b ? j * s.k : j),
                      .b_stride = s.transpose_b ? s.k : s.n,
                      .transpose_b = s.transpose_b,
                      .c = c + (batch * s.m + i) * s.n + j,
@@ -53,22 +56,65 @@ template <class C>
 KAPPA_WIDE void put_range(const float* from, GradOut<C> to, Range r) {
   for (int64_t i = r.begin; i < r.end; ++i) to.put(i, from[i]);
 }
+/// c gets the sum of `parts` [count, …], which are `size` elements apart.
+template <class W, class C>
+KAPPA_WIDE void put_sum(const W* parts, int64_t count, int64_t size, GradOut<C> c, Range r) {
+  for (int64_t i = r.begin; i < r.end; ++i) {
+    W sum = parts[i];
+    for (int64_t part = 1; part < count; ++part) sum += parts[part * size + i];
+    c.put(i, sum);
+  }
+}
 
 constexpr int64_t grain = 16384;
+
+/// A few rows, with B cut into pieces that lie in memory as one: columns of C where B is transposed, parts of k (whose products
+/// are then added up) where it is not.
+template <class T, class C>
+void multiply_few(CpuQueue queue, const GemmShape& s, const Wide<T>* a, const T* b, GradOut<C> c) {
+  using W = Wide<T>;
+  constexpr int64_t piece = 65536;  // elements of B, at least
+  const int64_t n_step = s.transpose_b ? std::max<int64_t>(4, ceil_div(piece, std::max<int64_t>(s.k, 1)) / 4 * 4) : s.n;
+  const int64_t k_step = s.transpose_b ? s.k : std::max<int64_t>(8, piece * s.m / s.n / 4 * 4);
+  const int64_t columns = ceil_div(s.n, n_step), parts = std::max<int64_t>(1, s.k ? ceil_div(s.k, k_step) : 0);
+  const int64_t size = s.batch * s.m * s.n;
+  const Scratch<W> sums(queue, parts * size);  // [parts, batch, m, n]
+  parallel_for(s.batch * columns * parts, [&](int64_t index) {
+    const int64_t batch = index / (columns * parts), j = index / parts % columns * n_step, x = index % parts * k_step;
+    multiply_few_rows(FewRows<T>{.m = s.m,
+                                 .n = std::min(n_step, s.n - j),
+                                 .k = std::min(k_step, s.k - x),
+                                 .a = a + batch * s.m * s.k + x,
+                                 .a_stride = s.k,
+                                 .b = b + s.b_first(batch) + (s.transpose_b ? j * s.k : x * s.n),
+                                 .b_stride = s.transpose_b ? s.k : s.n,
+                                 .transpose_b = s.transpose_b,
+                                 .c = sums + index % parts * size + batch * s.m * s.n + j,
+                                 .c_stride = s.n});
+  });
+  parallel_ranges(size, grain, [&](Range r) { put_sum<W>(sums, parts, size, c, r); });
+}
 
 }  // namespace
 
 template <class T, class C>
 void gemm(CpuQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C> c) {
   if (!c || s.batch * s.m * s.n == 0) return;
+  const bool few = s.m <= few_rows && !s.transpose_a && s.k * s.n >= worth_reading_once;
   if constexpr (std::is_same_v<T, bfloat16>) {
-    const int64_t a_size = s.batch * s.m * s.k, b_size = s.batch * s.k * s.n, c_size = s.batch * s.m * s.n;
-    const Scratch<float> wide_a(queue, a_size), wide_b(queue, b_size), wide_c(queue, c_size);
+    const int64_t a_size = s.batch * s.m * s.k, b_size = s.k * s.n, c_size = s.batch * s.m * s.n;
+    const Scratch<float> wide_a(queue, a_size);
     parallel_ranges(a_size, grain, [&](Range r) { widen_range(a, wide_a, r); });
-    parallel_ranges(b_size, grain, [&](Range r) { widen_range(b, wide_b, r); });
-    multiply<float>(s, wide_a, wide_b, wide_c, false);
+    if (few) return multiply_few<T, C>(queue, s, wide_a, b, c);
+    const Scratch<float> wide_b(queue, s.batch * b_size), wide_c(queue, c_size);
+    for (int64_t i = 0; i < s.batch; ++i)
+      parallel_ranges(b_size, grain, [&](Range r) { widen_range(b + s.b_first(i), wide_b + i * b_size, r); });
+    GemmShape copied = s;
+    copied.b_of = nullptr;
+    multiply<float>(copied, wide_a, wide_b, wide_c, false);
     parallel_ranges(c_size, grain, [&](Range r) { put_range(wide_c, c, r); });
   } else {
+    if (few) return multiply_few<T, C>(queue, s, a, b, c);
     multiply(s, a, b, c.data, c.add);
   }
 }

@@ -3,10 +3,10 @@
 //
 // A product is cut into tiles of C that depend on its shape alone; every tile is one single-threaded BLAS call over the whole of
 // k. So the bits do not depend on the number of threads (a threaded BLAS gives other bits for other counts), and small products
-// lose nothing to synchronisation inside the library.
+// lose nothing to synchronisation inside the library. A few rows go their own way (few_rows.h), and so do not the bits of others.
 
 #include "engine/core/grad_out.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 
@@ -16,6 +16,10 @@ struct GemmShape {
   bool transpose_a = false;  // A is stored [k, m]
   bool transpose_b = false;  // B is stored [n, k]
   int64_t batch = 1;         // A [batch, …], B [batch, …], C [batch, m, n]
+  /// [batch] Which matrix of B each of A meets, where that is not the one of its own number.
+  const int32_t* b_of = nullptr;
+
+  int64_t b_first(int64_t index) const { return (b_of ? b_of[index] : index) * k * n; }
 };
 
 /// c gets op(a)·op(b), or has it added, as the gradient contract says. Sums are carried in Wide<T>; C is rounded once.

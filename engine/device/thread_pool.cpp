@@ -1,10 +1,11 @@
 #include "engine/device/thread_pool.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -13,15 +14,15 @@ namespace kappa {
 namespace {
 
 struct Job {
-  int64_t tiles = 0;
-  void* body = nullptr;
-  void (*call)(void*, int64_t, int) = nullptr;
-  std::atomic<int64_t> next{0};
+  int64_t tiles;
+  void* body;
+  void (*call)(void* body, int64_t tile, int worker);
 };
 
 thread_local int current_worker = -1;  // −1 outside of a parallel_for
 
-/// Workers sleep on a counter of jobs. A job is over when every worker has come back from it, so that its frame may be left.
+/// Workers sleep on a counter of jobs. A job is over when its tiles are done; whoever wakes up too late to get one is not waited
+/// for, so that on a busy machine no job lasts until the scheduler has let every thread run.
 class Pool {
  public:
   explicit Pool(int count) {
@@ -29,38 +30,45 @@ class Pool {
   }
   ~Pool() {
     quit_ = true;
-    generation_.fetch_add(1);
-    generation_.notify_all();
+    jobs_.fetch_add(1);
+    jobs_.notify_all();
     for (std::thread& worker : workers_) worker.join();
   }
   Pool(const Pool&) = delete;
 
   int size() const { return int(workers_.size()) + 1; }
 
-  void run(Job& job) {
-    if (workers_.empty() || job.tiles == 1) {
-      take_tiles(job, 0);
-    } else {
-      job_ = &job;
-      busy_.store(int(workers_.size()));
-      generation_.fetch_add(1);
-      generation_.notify_all();
-      take_tiles(job, 0);
-      for (int left = await_change(busy_, -1); left != 0; left = await_change(busy_, left)) {
-      }
+  void run(const Job& job) {
+    if (job.tiles > std::numeric_limits<int>::max()) throw std::logic_error("more than 2^31 - 1 tiles");
+    job_ = job;
+    failed_ = false;
+    undone_.store(int(job.tiles));
+    unclaimed_.store(int(job.tiles), std::memory_order_release);
+    if (!workers_.empty() && job.tiles > 1) {
+      jobs_.fetch_add(1);
+      jobs_.notify_all();
     }
+    take_tiles(0);
+    for (int left = undone_.load(); left != 0;) left = await_change(undone_, left);
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
  private:
-  void take_tiles(Job& job, int worker) {
+  /// Claims tiles until none is left. What job_ says may be read by who holds a tile of it: until that tile is done, there is no
+  /// other job.
+  void take_tiles(int worker) {
     current_worker = worker;
-    try {
-      for (int64_t tile; (tile = job.next.fetch_add(1, std::memory_order_relaxed)) < job.tiles;) job.call(job.body, tile, worker);
-    } catch (...) {
-      job.next = job.tiles;
-      const std::lock_guard lock(failure_mutex_);
-      if (!failure_) failure_ = std::current_exception();
+    for (int left = unclaimed_.load(std::memory_order_relaxed); left > 0;) {
+      if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
+      try {
+        if (!failed_) job_.call(job_.body, job_.tiles - left, worker);
+      } catch (...) {
+        const std::lock_guard lock(failure_mutex_);
+        if (!failure_) failure_ = std::current_exception();
+        failed_ = true;
+      }
+      if (undone_.fetch_sub(1) == 1) undone_.notify_one();
+      left = unclaimed_.load(std::memory_order_relaxed);
     }
     current_worker = -1;
   }
@@ -79,17 +87,16 @@ class Pool {
 
   void work(int worker) {
     for (int seen = 0;;) {
-      seen = await_change(generation_, seen);
+      seen = await_change(jobs_, seen);
       if (quit_) return;
-      take_tiles(*job_, worker);
-      if (busy_.fetch_sub(1) == 1) busy_.notify_all();
+      take_tiles(worker);
     }
   }
 
   std::vector<std::thread> workers_;
-  std::atomic<int> generation_{0}, busy_{0};
-  std::atomic<bool> quit_{false};
-  Job* job_ = nullptr;
+  std::atomic<int> jobs_{0}, unclaimed_{0}, undone_{0};
+  std::atomic<bool> quit_{false}, failed_{false};
+  Job job_{};
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
@@ -115,9 +122,7 @@ void detail::run_tiles(int64_t tiles, void* body, void (*call)(void*, int64_t, i
     for (int64_t tile = 0; tile < tiles; ++tile) call(body, tile, current_worker);
     return;
   }
-  Job job;
-  job.tiles = tiles, job.body = body, job.call = call;
-  pool()->run(job);
+  pool()->run({tiles, body, call});
 }
 
 }  // namespace kappa

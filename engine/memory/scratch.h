@@ -1,7 +1,7 @@
 #pragma once
 // Memory for n elements until the end of the scope, in the order of a queue: what a kernel needs beside its inputs and outputs.
 
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 #include "engine/memory/step_slab.h"
 
 namespace kappa {

@@ -1,9 +1,11 @@
 #include "engine/nn/parameter.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "engine/core/philox.h"
 #include "engine/core/wide.h"
+#include "engine/device/block_sum.h"
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/dispatch.h"
 
@@ -12,33 +14,45 @@ namespace kappa {
 Parameter& ParameterStore::declare(ParameterSpec spec) { return parameters_.emplace_back(Parameter{std::move(spec)}); }
 Buffer& ParameterStore::declare_buffer(BufferSpec spec) { return buffers_.emplace_back(Buffer{std::move(spec)}); }
 
-void ParameterStore::allocate(DType compute) {
-  compute_ = compute;
-  const DType master = wide(compute);
-  const bool copies = compute != master;
+DType ParameterStore::master_dtype(const ParameterSpec& spec, DType compute, Narrow narrow) {
+  const bool embedding = spec.role == Role::embedding || spec.role == Role::value_embedding;
+  return narrow == Narrow::all || (narrow == Narrow::embeddings && embedding) ? DType::bf16 : wide(compute);
+}
+
+void ParameterStore::allocate(DType compute, Narrow narrow) {
+  if (narrow != Narrow::none && compute != DType::bf16) throw std::logic_error("narrow parameters of a model that computes wide");
+  compute_ = compute, narrow_ = narrow;
+  const DType full = wide(compute);
+  const auto master_of = [&](const Parameter& p) { return master_dtype(p.spec, compute, narrow); };
+  const auto value_of = [&](const Parameter& p) { return p.always_wide() ? full : compute; };
+  const auto footprint = [](const Parameter& p, DType dtype) {
+    return PersistentSlab::footprint(p.spec.shape.size() * size_of(dtype));
+  };
   int64_t values = 0, gradients = 0;
   for (const Parameter& p : parameters_) {
-    const int64_t n = p.spec.shape.size();
-    values += PersistentSlab::footprint(n * size_of(master));
-    if (copies && !p.always_wide()) values += PersistentSlab::footprint(n * size_of(compute));
-    gradients += PersistentSlab::footprint(n * size_of(master));
+    values += footprint(p, master_of(p)) + (value_of(p) == master_of(p) ? 0 : footprint(p, value_of(p)));
+    gradients += footprint(p, full) + (master_of(p) == full ? 0 : footprint(p, master_of(p)));
   }
   for (const Buffer& b : buffers_)
-    values += PersistentSlab::footprint(b.spec.shape.size() * size_of(b.spec.boolean ? DType::i32 : master));
+    values += PersistentSlab::footprint(b.spec.shape.size() * size_of(b.spec.boolean ? DType::i32 : full));
   values_.emplace(values);
   gradients_.emplace(gradients);
 
   for (Parameter& p : parameters_) {
     const Shape& shape = p.spec.shape;
-    const auto gradient =
-        std::make_shared<Gradient>(Gradient{shape, master, Device::cpu, gradients_->take(shape.size() * size_of(master)), true});
-    p.master = Tensor::over(values_->take(shape.size() * size_of(master)), shape, master, Device::cpu, gradient);
-    p.value = p.master;
-    if (copies && !p.always_wide())
-      p.value = Tensor::over(values_->take(shape.size() * size_of(compute)), shape, compute, Device::cpu, gradient);
+    const auto gradient = [&](DType dtype) {
+      return std::make_shared<Gradient>(
+          Gradient{shape, dtype, Device::cpu, gradients_->take(shape.size() * size_of(dtype)), true});
+    };
+    const auto take = [&](DType dtype) { return values_->take(shape.size() * size_of(dtype)); };
+    const DType master = master_of(p), value = value_of(p);
+    const GradientRef added = gradient(full), read = master == full ? added : gradient(master);
+    const Memory memory = take(master);
+    p.master = Tensor::over(memory, shape, master, Device::cpu, read);
+    p.value = Tensor::over(value == master ? memory : take(value), shape, value, Device::cpu, added);
   }
   for (Buffer& b : buffers_) {
-    const DType dtype = b.spec.boolean ? DType::i32 : master;
+    const DType dtype = b.spec.boolean ? DType::i32 : full;
     b.value = Tensor::over(values_->take(b.spec.shape.size() * size_of(dtype)), b.spec.shape, dtype);
   }
 }
@@ -70,18 +84,36 @@ void ParameterStore::initialize(uint64_t seed) {
   refresh_values();
 }
 
-static KAPPA_WIDE void round_range(const float* from, bfloat16* to, Range r) {
-  for (int64_t i = r.begin; i < r.end; ++i) to[i] = from[i];
+template <class From, class To>
+static KAPPA_WIDE void copy_range(const From* from, To* to, Range r) {
+  for (int64_t i = r.begin; i < r.end; ++i) to[i] = To(float(from[i]));
 }
 
 void ParameterStore::refresh_values() {
   const OpScope scope("refresh_values");
   for (Parameter& p : parameters_) {
-    if (p.value.dtype() != DType::bf16) continue;
-    const float* const master = p.master.data<float>();
-    bfloat16* const value = p.value.data<bfloat16>();
-    parallel_ranges(p.master.size(), 65536, [&](Range r) { round_range(master, value, r); });
+    const auto copy = [&]<class From, class To>(From, To) {
+      const From* const from = p.master.data<From>();
+      To* const to = p.value.data<To>();
+      parallel_ranges(p.master.size(), 65536, [&](Range r) { copy_range(from, to, r); });
+    };
+    if (p.value.dtype() == p.master.dtype()) continue;
+    p.value.dtype() == DType::bf16 ? copy(float{}, bfloat16{}) : copy(bfloat16{}, float{});
   }
+}
+
+static KAPPA_WIDE void settle_range(float* added, bfloat16* read, Range r) {
+  for (int64_t i = r.begin; i < r.end; ++i) {
+    read[i] = bfloat16(float(read[i]) + float(bfloat16(added[i])));
+    added[i] = 0;
+  }
+}
+
+void ParameterStore::settle_gradients() {
+  for (Parameter& p : parameters_)
+    if (p.value.gradient() != p.master.gradient())
+      parallel_ranges(p.master.size(), 65536,
+                      [&](Range r) { settle_range(p.value.grad<float>(), p.master.grad<bfloat16>(), r); });
 }
 
 void ParameterStore::zero_gradients() {
@@ -90,6 +122,24 @@ void ParameterStore::zero_gradients() {
   const int64_t page = int64_t{1} << 20;
   parallel_ranges(gradients_->size(), page,
                   [&](Range r) { std::memset(gradients_->data() + r.begin, 0, size_t(r.end - r.begin)); });
+}
+
+template <class T>
+static KAPPA_WIDE double squares_range(const T* x, Range r) {
+  using W = Wide<T>;
+  W sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = r.begin; i < r.end; ++i) sum += W(x[i]) * W(x[i]);
+  return double(sum);
+}
+
+double ParameterStore::gradient_norm() const {
+  double squares = 0;
+  for (const Parameter& p : parameters_)
+    dispatch("gradient_norm", p.master.dtype(), p.master.device(), [&]<class T>(T, CpuQueue) {
+      squares += block_sum(p.master.size(), [&](Range r) { return squares_range(p.master.grad<T>(), r); });
+    });
+  return std::sqrt(squares);
 }
 
 Parameter* ParameterStore::find(std::string_view name) {

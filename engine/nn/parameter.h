@@ -31,9 +31,16 @@ struct ParameterSpec {
   bool gets_gradient = true;  // false: no op reads it, and the optimizer leaves it alone
 };
 
-/// A learned tensor. `master` is what the optimizer updates, in float32 (float64 in a float64 model); `value` is what ops read.
-/// They are one memory unless the model computes in bfloat16: then `value` is the rounded copy of a `master`, except for κ and
-/// the lambdas, which are always used in full. Both have the one gradient, of the master's type, zeroed and then only added to.
+/// Which parameters of a model that computes in bfloat16 are kept in bfloat16 themselves, with their gradients and the
+/// optimizer's state; the others are kept in float32.
+enum class Narrow : uint8_t { none, embeddings, all };
+
+/// A learned tensor. `value` is what ops read, `master` what the optimizer updates. They are one memory unless they differ in
+/// type: in a model that computes in bfloat16, masters in float32 have rounded values, except for κ and the lambdas, which are
+/// always used in float32.
+///
+/// Ops add to the gradient of `value`, which is wide; the optimizer reads that of `master`, which has the master's type. If that
+/// is wide they are one; else settle_gradients() moves the one into the other.
 struct Parameter {
   ParameterSpec spec;
   Tensor value = {}, master = {};
@@ -64,13 +71,20 @@ class ParameterStore {
   Parameter& declare(ParameterSpec spec);
   Buffer& declare_buffer(BufferSpec spec);
 
-  /// Takes zeroed memory for a model that computes in `compute`. Call once.
-  void allocate(DType compute);
+  /// Takes zeroed memory for a model that computes in `compute`. Call once. Narrow parameters need bfloat16 for `compute`.
+  void allocate(DType compute, Narrow narrow = Narrow::none);
+  /// The type of the parameter's master, its gradient and the optimizer's state after such an allocate().
+  static DType master_dtype(const ParameterSpec& spec, DType compute, Narrow narrow);
   /// Draws first values, each parameter from its own random stream: a pure function of the seed and its name.
   void initialize(uint64_t seed);
-  /// Rounds the masters into the compute copies; after every change of a master.
+  /// Copies the masters into values of another type; after every change of a master.
   void refresh_values();
+  /// After every micro-batch: the gradients of narrow parameters are rounded, added to those that the optimizer reads, rounded
+  /// again, and begin anew at zero.
+  void settle_gradients();
   void zero_gradients();
+  /// ‖gradient‖₂ over all masters.
+  double gradient_norm() const;
 
   std::deque<Parameter>& parameters() { return parameters_; }
   const std::deque<Parameter>& parameters() const { return parameters_; }
@@ -79,6 +93,7 @@ class ParameterStore {
   Parameter* find(std::string_view name);
 
   DType compute_dtype() const { return compute_; }
+  Narrow narrow() const { return narrow_; }
   int64_t count() const;  // numbers in all parameters
   int64_t value_bytes() const { return values_ ? values_->size() : 0; }
   int64_t gradient_bytes() const { return gradients_ ? gradients_->size() : 0; }
@@ -87,6 +102,7 @@ class ParameterStore {
   std::deque<Parameter> parameters_;  // a deque: modules keep references
   std::deque<Buffer> buffers_;
   DType compute_ = DType::f32;
+  Narrow narrow_ = Narrow::none;
   std::optional<PersistentSlab> values_, gradients_;
 };
 

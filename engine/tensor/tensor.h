@@ -6,7 +6,7 @@
 
 #include "engine/core/element.h"
 #include "engine/core/profile.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 #include "engine/memory/persistent_slab.h"
 #include "engine/tensor/shape.h"
 

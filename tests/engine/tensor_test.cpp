@@ -1,6 +1,7 @@
 #include "engine/autograd/tape.h"
 #include "engine/core/element.h"
 #include "engine/core/vector_math.h"
+#include "engine/device/thread_pool.h"
 #include "engine/nn/parameter.h"
 #include "tests/support/catch.h"
 #include "tests/support/values.h"
@@ -79,4 +80,23 @@ TEST_CASE("parameters: first values are a function of seed and name alone") {
   CHECK(values("a", 1, false) == values("a", 1, true));
   CHECK(values("a", 1, false) != values("a", 2, false));
   CHECK(values("a", 1, false) != values("b", 1, false));
+}
+
+TEST_CASE("parameters: first values, their copies and zeroed gradients are the same for any number of threads") {
+  const int before = threads();
+  const auto values = [](int thread_count) {
+    set_threads(thread_count);
+    ParameterStore store;
+    const Parameter& p = store.declare({.name = "a", .shape = {9, 50001}, .init = Init::normal(2)});  // several tiles of each
+    store.allocate(DType::bf16);
+    store.initialize(1);
+    const GradOut<float> gradient = contribute<float>(p.value);
+    for (int64_t i = 0; i < p.value.size(); ++i) gradient.put(i, 1);
+    store.zero_gradients();
+    return std::vector{to_doubles(p.master), to_doubles(p.value), gradient_of(p.value)};
+  };
+  const auto alone = values(1), together = values(3);
+  set_threads(before);
+  CHECK((alone == together));
+  CHECK((alone[2] == std::vector<double>(450009, 0)));
 }

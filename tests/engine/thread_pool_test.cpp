@@ -1,5 +1,6 @@
 #include "engine/device/thread_pool.h"
 
+#include <array>
 #include <atomic>
 #include <stdexcept>
 #include <vector>
@@ -86,4 +87,16 @@ TEST_CASE("block sum: the same bits for any number of threads") {
   set_threads(4);
   REQUIRE(sum() == one);
   REQUIRE(one == Approx(12.0901761).epsilon(1e-8));  // the harmonic number of 100,003
+}
+
+TEST_CASE("thread pool: jobs that follow one another at once keep their tiles apart") {
+  const Threads guard(GENERATE(2, 3, 8));  // more threads than cores too: some wake up when their job is over
+  for (int64_t job = 0; job < 20000; ++job) {
+    const int64_t tiles = 2 + job % 5;
+    std::array<std::atomic<int64_t>, 6> ran{};
+    parallel_for(tiles, [&ran, job](int64_t tile) { ran[size_t(tile)] += job + 1; });
+    for (int64_t tile = 0; tile < 6; ++tile)
+      if (ran[size_t(tile)] != (tile < tiles ? job + 1 : 0))
+        FAIL("job " << job << ", tile " << tile << ": " << ran[size_t(tile)]);
+  }
 }

@@ -95,6 +95,8 @@ TEST_CASE("model config: where κ acts") {
   REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true")) == "11111");
   REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true, kappa_start_layer: 1")) ==
           "01111");
+  REQUIRE(kappa_layers(read("n_layer: 5, use_kappa_swiglu: true, constant_kappa_dense_layers: true, dense_mlp: relu2")) ==
+          "00111");
   REQUIRE(read("").kappa_start_layer == 2);
   REQUIRE(read("constant_kappa_dense_layers: true").kappa_start_layer == 0);
 }
@@ -149,10 +151,6 @@ TEST_CASE("model config: keys that do not go together are named with their value
       {"expert_mlp: bilinear, use_kappa_swiglu: true",
        "model.expert_mlp = bilinear, model.use_kappa_swiglu = true (x.yaml:1): bilinear experts have no gate that kappa could "
        "act on"},
-      {"dense_mlp: relu2, use_kappa_swiglu: true, constant_kappa_dense_layers: true",
-       "model.dense_mlp = relu2, model.constant_kappa_dense_layers = true (x.yaml:1), model.use_kappa_swiglu = true (x.yaml:1): "
-       "a ReLU^2 MLP "
-       "has no gate that kappa could act on"},
       {"kappa_l2_ema_anchor_start: 0.6",
        "model.kappa_l2_ema_anchor_start = 0.6, model.kappa_l2_ema_anchor_end = 0.5 (default): the start must not lie after the "
        "end"},
@@ -176,8 +174,6 @@ TEST_CASE("model config: the same combinations where they do no harm") {
   read("expert_mlp: bilinear");
   read("expert_mlp: bilinear, use_kappa_swiglu: true, kappa_start_layer: 8");
   read("expert_mlp: bilinear, use_kappa_swiglu: true, n_exp: 1, constant_kappa_dense_layers: true");
-  read("dense_mlp: relu2, use_kappa_swiglu: true");
-  read("dense_mlp: relu2, use_kappa_swiglu: true, constant_kappa_dense_layers: true, moe_start_layer: 0");
   read("sequence_len: 1");
 }
 

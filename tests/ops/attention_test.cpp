@@ -1,5 +1,8 @@
 #include "engine/ops/attention/attention.h"
 
+#include <cstring>
+
+#include "engine/device/thread_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/op_case.h"
 #include "tests/support/values.h"
@@ -193,6 +196,46 @@ TEST_CASE("attention: a cached run continues a whole one") {
   CHECK(relative_distance(to_doubles(call({tail, whole.in[1], whole.in[2]}, n.window)[0]), expected) <= 1e-14);
 }
 
+TEST_CASE("attention: a cache with room for later tokens") {
+  // Behind the keys that count stands what must not be read.
+  host_step_slab().poison(true);
+  const Sizes all[] = {
+      {"one query, one key", 1, 1, 1, 1, 1, 1, 0},
+      {"one query of two rows", 2, 1, 37, 4, 2, 6, 100},
+      {"out of the window", 3, 1, 700, 6, 1, 5, 300},
+      {"a window of the own key alone", 2, 1, 20, 2, 2, 8, 0},
+      {"grouped queries, long", 1, 1, 1030, 8, 2, 64, 2000},
+      {"several queries", 2, 5, 37, 4, 2, 6, 11},
+      {"a prompt", 1, 130, 130, 2, 1, 16, 50},
+  };
+  for (const Sizes& n : all)
+    for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+      INFO(n.what << " in " << name_of(dtype));
+      Attended a(n, dtype, 1.5);
+      const Tensor room = Tensor::empty({n.B, n.S + 7, n.Hkv, n.D}, dtype);
+      const int64_t row = a.in[1].bytes() / n.B, room_row = room.bytes() / n.B;
+      const auto with_room = [&](const Tensor& x) {
+        const Tensor y = Tensor::empty(room.shape(), dtype);
+        for (int64_t b = 0; b < n.B; ++b) std::memcpy(y.raw() + b * room_row, x.raw() + b * row, size_t(row));
+        return y;
+      };
+      const AttentionInputs in{.q = a.in[0], .k = with_room(a.in[1]), .v = with_room(a.in[2]), .window = n.window};
+      const Expected e = slow_attention(n, to_doubles(a.in[0]), to_doubles(a.in[1]), to_doubles(a.in[2]), a.dout);
+      const double tolerance = dtype == DType::f64 ? 1e-14 : dtype == DType::f32 ? 2e-6 : 0x1p-8;
+      const int before = threads();
+      std::vector<double> first;
+      for (int count : {1, 2, 3}) {
+        set_threads(count);
+        const auto found = to_doubles(cached_attention(in, n.S));
+        CHECK(relative_distance(found, e.out) <= tolerance);
+        if (first.empty()) first = found;
+        CHECK(found == first);
+      }
+      set_threads(before);
+    }
+  host_step_slab().poison(false);
+}
+
 TEST_CASE("attention: arguments that do not fit are named") {
   const auto of = [](Shape shape) { return Tensor::empty(shape, DType::f32); };
   const Tensor q = of({2, 3, 4, 6}), k = of({2, 5, 2, 6});
@@ -208,4 +251,8 @@ TEST_CASE("attention: arguments that do not fit are named") {
   REQUIRE_THROWS_WITH(call({q, of({2, 5, 3, 6}), of({2, 5, 3, 6})}, 9),
                       "attention: 4 query heads cannot share 3 kv heads evenly");
   REQUIRE_THROWS_WITH(call({q, k, k}, -1), "attention: the window must not be negative, found -1");
+  const AttentionInputs cached{.q = q, .k = k, .v = k, .window = 9};
+  REQUIRE_NOTHROW(cached_attention(cached, 5));
+  REQUIRE_THROWS_WITH(cached_attention(cached, 6), "attention: k must have 6 keys, found [2, 5, 2, 6]");
+  REQUIRE_THROWS_WITH(cached_attention(cached, 2), "attention: k must have a key for each of 3 queries, found [2, 5, 2, 6]");
 }

@@ -24,12 +24,12 @@ const Case two{case_of("two elements", {1, 2})}, ragged{case_of("ragged rows", {
 /// Between a wide residual stream and a narrower compute type: in bfloat16 the types differ, elsewhere they are one.
 const Case narrowing{{.op = "rms_norm",
                       .what = "from wide to the compute type",
-                      .inputs = {{Kind::wide_activation, {3, 37}}, {Kind::constant, {1}}},
+                      .inputs = {{Kind::wide_activation, {131, 129}}, {Kind::constant, {1}}},
                       .call = [](const Tensors&x) { return Tensors{rms_norm(x[0], x[1].dtype())}; },
                       .bf16_roundings = 2}},
     widening{{.op = "rms_norm",
               .what = "from the compute type to wide",
-              .inputs = {{Kind::activation, {3, 37}}},
+              .inputs = {{Kind::activation, {131, 129}}},
               .call = [](const Tensors&x) { return Tensors{rms_norm(x[0], wide(x[0].dtype()))}; },
               .bf16_roundings = 2}};
 

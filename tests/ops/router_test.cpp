@@ -88,6 +88,7 @@ OpCase gate_case(const char* what, GateSizes n, Confidence kind, Gate output) {
 constexpr GateSizes drops{300, 7, 3, 90}, all_experts{9, 5, 5, 9}, top_1{20, 4, 1, 3}, single{1, 1, 1, 1};
 
 const Case one{logits_case("one of each", 1, 1, 1, Route::both)}, both{logits_case("both gradients", 130, 9, 70, Route::both)},
+    tiles{logits_case("over a tile", 2500, 7, 8, Route::both)},
     main_only{logits_case("the main gradient alone", 33, 5, 17, Route::main)},
     z_only{logits_case("the z-loss's gradient alone", 33, 5, 17, Route::z)},
     noise_one{noise_case("one of each", 1, 1, Route::both)},

@@ -59,6 +59,29 @@ Said slow_slots(const Sizes& n, const Numbers& expert) {
   return s;
 }
 
+/// Every choice stands where it stood, under its expert's new number; experts without one are gone, and so are slots that none
+/// uses.
+void check_used(const Said& all, const Sizes& n, const UsedExperts& used) {
+  const Said s = said(used.routing);
+  Numbers numbers, place(size_t(n.experts), -1), counts;
+  double slots = 0;
+  for (size_t e = 0; e < size_t(n.experts); ++e) {
+    if (all.counts[e] == 0) continue;
+    place[e] = double(numbers.size());
+    numbers.push_back(double(e)), counts.push_back(all.counts[e]);
+    slots = std::max(slots, std::min(all.counts[e], double(n.capacity)));
+  }
+  REQUIRE(to_doubles(used.number) == numbers);
+  REQUIRE(used.routing.experts == int64_t(numbers.size()));
+  REQUIRE(used.routing.capacity == int64_t(slots));
+  REQUIRE(s.counts == counts);
+  REQUIRE(s.rank == all.rank);
+  for (size_t a = 0; a < all.expert.size(); ++a) REQUIRE(s.expert[a] == place[size_t(all.expert[a])]);
+  REQUIRE(s.assignment.size() == numbers.size() * size_t(slots));
+  for (size_t i = 0; i < s.assignment.size(); ++i)
+    REQUIRE(s.assignment[i] == all.assignment[size_t(numbers[i / size_t(slots)]) * size_t(n.capacity) + i % size_t(slots)]);
+}
+
 /// Logits of four kinds: all different, with many ties, all equal, one expert ahead of all.
 Numbers logits_of(const Sizes& n, int kind, std::mt19937_64& random) {
   Numbers l = random_values(n.tokens * n.experts, random);
@@ -88,6 +111,7 @@ TEST_CASE("routing: choices, ranks, slots and counts are those of the slow versi
             INFO(tokens << " tokens, " << experts << " experts, top " << top_k << ", capacity " << capacity << ", kind " << kind);
             const Said expected = slow_slots({tokens, experts, top_k, capacity}, choices);
             const Routing routed = route(tensor_of({tokens, experts}, DType::f32, l), {}, top_k, capacity);
+            check_used(expected, {tokens, experts, top_k, capacity}, used_experts(routed));
             REQUIRE(said(routed) == expected);
             REQUIRE(said(impose_routing(routed.expert, experts, capacity)) == expected);
           }

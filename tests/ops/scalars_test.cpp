@@ -19,6 +19,13 @@ OpCase expand_case(const char* what, Shape shape, double factor) {
           }};
 }
 
+/// −1, 0, 1, −1, …
+std::vector<double> some_targets(int n) {
+  std::vector<double> targets(static_cast<size_t>(n));
+  for (int i = 0; i < n; ++i) targets[size_t(i)] = i % 3 - 1;
+  return targets;
+}
+
 const Case cases[] = {
     Case{{.op = "mean_square",
           .what = "over a block",
@@ -31,6 +38,10 @@ const Case cases[] = {
     Case{{.op = "masked_mean",
           .what = "some ignored",
           .inputs = {{wide_kind, {5}}, integers({5}, {3, -1, 0, 7, -1})},
+          .call = [](const Tensors& x) { return Tensors{masked_mean(x[0], x[1])}; }}},
+    Case{{.op = "masked_mean",
+          .what = "some ignored, over a block",
+          .inputs = {{wide_kind, {10001}}, integers({10001}, some_targets(10001))},
           .call = [](const Tensors& x) { return Tensors{masked_mean(x[0], x[1])}; }}},
     Case{{.op = "masked_mean",
           .what = "all ignored",

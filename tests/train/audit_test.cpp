@@ -2,13 +2,11 @@
 
 #include "train/audit.h"
 
-#include <cmath>
-#include <memory>
-
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
+#include "tests/support/recorded.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_folder.h"
 
@@ -21,46 +19,6 @@ namespace fs = std::filesystem;
 
 const fs::path recorded = source_dir() / "tests/fixtures/audit";
 const char* const names[] = {"kappa_paper_recipe", "loop_two_passes", "aux_free_top4", "kappa_eval"};
-
-struct Values {
-  bool exact;  // integers and booleans
-  std::vector<double> numbers;
-};
-using ValuesByName = std::map<std::string, Values>;
-
-template <class T>
-std::vector<double> read_as(const SafetensorsFile& file, const StoredTensor& entry) {
-  const auto buffer = std::make_unique<T[]>(size_t(entry.size()));
-  file.read(entry, std::span<T>(buffer.get(), size_t(entry.size())));
-  return {buffer.get(), buffer.get() + entry.size()};
-}
-
-ValuesByName values_in(const fs::path& path) {
-  const SafetensorsFile file(path);
-  ValuesByName all;
-  for (const StoredTensor& entry : file.tensors()) {
-    if (entry.type == StoredType::boolean)
-      all[entry.name] = {true, read_as<bool>(file, entry)};
-    else if (entry.type == StoredType::i32 || entry.type == StoredType::i64)
-      all[entry.name] = {true, read_as<int64_t>(file, entry)};
-    else
-      all[entry.name] = {false, read_as<double>(file, entry)};
-  }
-  return all;
-}
-
-double norm(const std::vector<double>& x) {
-  double squares = 0;
-  for (double value : x) squares += value * value;
-  return std::sqrt(squares);
-}
-
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  if (a.size() != b.size()) return NAN;
-  double squares = 0;
-  for (size_t i = 0; i < a.size(); ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(squares);
-}
 
 /// How far a tensor may be off: relative·‖theirs‖₂ + absolute·√n.
 struct Tolerance {

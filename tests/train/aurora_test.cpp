@@ -15,7 +15,7 @@ constexpr MatrixRates known_rates{.lr = 0.05, .weight_decay = 0.1, .momentum = 0
 
 void aurora(const MatrixTensors& t, const Matrix& gradient, const MatrixRates& rates) {
   set_gradient(t.parameter, gradient.x);
-  matrix_step(MatrixOptimizer::aurora, std::span(&t, 1), rates);
+  matrix_step({MatrixOptimizer::aurora}, std::span(&t, 1), rates);
 }
 
 /// O for one gradient without momentum: what a parameter of zeros becomes with lr = −1.
@@ -47,7 +47,8 @@ TEST_CASE("orthogonalize: the scalar map of five simple quintic steps") {
       {0.03, 0.777009},   {0.05, 0.964712},  {0.1, 1.000464},   {0.2, 1.000000},  {1, 1}};
   const MatrixBatch batch{.count = int64_t(map.size()), .rows = 1, .columns = 1};
   const std::vector<Quintic> steps(5, Quintic{2, -1.5, 0.5});
-  const OrthogonalizeSpace<double, CpuQueue> space(CpuQueue{}, batch);
+  const auto form = GENERATE(PolarForm::direct, PolarForm::gram);
+  const OrthogonalizeSpace<double, CpuQueue> space(CpuQueue{}, batch, form);
   const auto start = [&] {
     for (size_t i = 0; i < map.size(); ++i) space.x()[i] = map[i].first;
   };
@@ -139,9 +140,9 @@ TEST_CASE("matrix_step: what is stepped together, and on how many threads, does 
       const std::vector<MatrixTensors> t{matrix_tensors(one, DType::f32, extra), matrix_tensors(experts, DType::f32, start)};
       set_gradient(t[0].parameter, extra_g), set_gradient(t[1].parameter, g);
       if (together)
-        matrix_step(optimizer, t, rates);
+        matrix_step({optimizer}, t, rates);
       else
-        for (const MatrixTensors& tensors : t) matrix_step(optimizer, std::span(&tensors, 1), rates);
+        for (const MatrixTensors& tensors : t) matrix_step({optimizer}, std::span(&tensors, 1), rates);
       auto all = to_doubles(t[0].parameter);
       const auto rest = to_doubles(t[1].parameter);
       all.insert(all.end(), rest.begin(), rest.end());
@@ -172,7 +173,7 @@ TEST_CASE("matrix_step: a value that is not finite ends the run, with its name a
       if (what == "gradient") set_gradient(t[1].parameter, bad);
       if (what == "momentum") set_values(t[1].momentum, bad);
       if (what == "parameter") set_values(t[1].parameter, bad);
-      matrix_step(optimizer, t, {.lr = 0.1, .weight_decay = 0.1, .momentum = 0.95});
+      matrix_step({optimizer}, t, {.lr = 0.1, .weight_decay = 0.1, .momentum = 0.95});
     };
     CHECK_THROWS_WITH(broken("gradient", nan), "c_fc: the gradient is nan at [1, 1, 2]");
     CHECK_THROWS_WITH(broken("gradient", inf), "c_fc: the gradient is inf at [1, 1, 2]");

@@ -59,8 +59,8 @@ inline void check_against_oracle(MatrixOptimizer optimizer, int64_t experts, int
     set_gradient(exact.parameter, g), set_gradient(single.parameter, g);
     const OracleRates r{.lr = 0.02, .weight_decay = 0.5, .momentum = 0.9, .scale = 0.7};
     const MatrixRates rates{.lr = r.lr, .weight_decay = r.weight_decay, .momentum = r.momentum, .scale = r.scale};
-    matrix_step(optimizer, std::span(&exact, 1), rates);
-    matrix_step(optimizer, std::span(&single, 1), rates);
+    matrix_step({optimizer}, std::span(&exact, 1), rates);
+    matrix_step({optimizer}, std::span(&single, 1), rates);
     for (int64_t e = 0; e < experts; ++e)
       optimizer == MatrixOptimizer::muon ? oracle[size_t(e)].muon(part(g, e), r) : oracle[size_t(e)].aurora(part(g, e), r);
   }

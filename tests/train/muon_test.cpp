@@ -11,7 +11,7 @@ namespace {
 
 void muon(const MatrixTensors& t, const Matrix& gradient, const MatrixRates& rates) {
   set_gradient(t.parameter, gradient.x);
-  matrix_step(MatrixOptimizer::muon, std::span(&t, 1), rates);
+  matrix_step({MatrixOptimizer::muon}, std::span(&t, 1), rates);
 }
 
 MatrixRates rates_of(int64_t m, int64_t n) {

@@ -5,6 +5,7 @@
 
 #include "engine/ops/adamw/kernels.h"
 #include "engine/tensor/tensor.h"
+#include "train/optimizers/matrix_optimizer.h"
 
 namespace kappa {
 
@@ -15,7 +16,8 @@ struct AdamWTensors {
   Tensor updates;                      // int32 [1]: how many there have been
 };
 
-/// One update. Throws RunError, naming parameter, tensor and place, if a value is not finite.
-void adamw_step(const AdamWTensors& tensors, const AdamWRates& rates);
+/// One update. `rounding` matters to parameters in bfloat16. Throws RunError, naming parameter, tensor and place, if a value is
+/// not finite.
+void adamw_step(const AdamWTensors& tensors, const AdamWRates& rates, OptimizerRounding rounding = OptimizerRounding::once);
 
 }  // namespace kappa

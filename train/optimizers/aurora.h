@@ -18,8 +18,8 @@ namespace kappa {
 /// Aurora's momentum; no schedule moves it.
 constexpr double aurora_momentum = 0.95;
 
-/// One step of all matrices of a batch. False if a parameter is no longer finite.
-template <class W, class Queue>
-bool aurora_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const MatrixRates& rates);
+/// One step of all matrices of a batch, in arithmetic A, with iterations in X. False if a parameter is no longer finite.
+template <class A, class X, class T, class Queue>
+bool aurora_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, const MatrixRates& rates);
 
 }  // namespace kappa

@@ -17,11 +17,11 @@ static Shape place_of(const Shape& shape, int64_t i) {
 void expect_finite(std::string_view parameter, std::initializer_list<NamedTensor> tensors) {
   for (const auto& [what, values] : tensors) {
     if (!values) continue;
-    dispatch_wide("expect_finite", values, [&, what = what, values = values]<class W>(W, CpuQueue) {
-      const W* const data = values.data<W>();
+    dispatch("expect_finite", values.dtype(), values.device(), [&, what = what, values = values]<class T>(T, CpuQueue) {
+      const T* const data = values.data<T>();
       for (int64_t i = 0; i < values.size(); ++i)
-        if (!std::isfinite(data[i]))
-          throw RunError(fmt::format("{}: the {} is {} at {}", parameter, what, data[i], place_of(values.shape(), i)));
+        if (const Wide<T> value = data[i]; !std::isfinite(value))
+          throw RunError(fmt::format("{}: the {} is {} at {}", parameter, what, value, place_of(values.shape(), i)));
     });
   }
 }

@@ -19,30 +19,45 @@ double aspect_scale(int64_t m, int64_t n, bool match_rms_adamw) {
 /// About as many elements are worked on at a time: enough matrices to share out, and little enough to stay near the cores.
 static constexpr int64_t elements_at_a_time = int64_t{1} << 20;
 
-template <class W>
-static std::vector<LearnedMatrix<W>> matrices_of(std::span<const MatrixTensors> tensors, const MatrixBatch& shape) {
-  std::vector<LearnedMatrix<W>> matrices;
+template <class T>
+static std::vector<LearnedMatrix<T>> matrices_of(std::span<const MatrixTensors> tensors, const MatrixBatch& shape) {
+  std::vector<LearnedMatrix<T>> matrices;
   for (const MatrixTensors& t : tensors)
     for (int64_t e = 0; e < t.parameter.size() / shape.size(); ++e)
-      matrices.push_back({.parameter = t.parameter.data<W>() + e * shape.size(),
-                          .gradient = t.parameter.grad<W>() + e * shape.size(),
-                          .momentum = t.momentum.data<W>() + e * shape.size(),
-                          .second_moment = t.second_moment ? t.second_moment.data<W>() + e * shape.lines() : nullptr});
+      matrices.push_back({.parameter = t.parameter.data<T>() + e * shape.size(),
+                          .gradient = t.parameter.grad<T>() + e * shape.size(),
+                          .momentum = t.momentum.data<T>() + e * shape.size(),
+                          .second_moment = t.second_moment ? t.second_moment.data<T>() + e * shape.lines() : nullptr});
   return matrices;
 }
 
-void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tensors, const MatrixRates& rates) {
+/// The step of one batch in arithmetic A, iterating in X.
+template <class A, class X, class T, class Queue>
+static bool step_of(MatrixOptimizer optimizer, Queue queue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices,
+                    const MatrixRates& rates) {
+  return optimizer == MatrixOptimizer::muon ? muon_step<A, X>(queue, batch, matrices, rates)
+                                            : aurora_step<A, X>(queue, batch, matrices, rates);
+}
+
+void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, const MatrixRates& rates) {
   if (tensors.empty()) return;
   const Tensor& first = tensors.front().parameter;
   MatrixBatch batch{.count = 0, .rows = first.dim(-2), .columns = first.dim(-1)};
   bool finite = true;
-  dispatch_wide("matrix_step", first, [&]<class W>(W, auto queue) {
-    const auto matrices = matrices_of<W>(tensors, batch);
-    const auto step = optimizer == MatrixOptimizer::muon ? muon_step<W, decltype(queue)> : aurora_step<W, decltype(queue)>;
+  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, auto queue) {
+    const auto matrices = matrices_of<T>(tensors, batch);
     const int64_t total = int64_t(matrices.size()), at_a_time = std::max<int64_t>(1, elements_at_a_time / batch.size());
     for (int64_t done = 0; done < total; done += batch.count) {
       batch.count = std::min(at_a_time, total - done);
-      finite &= step(queue, batch, matrices.data() + done, rates);
+      const LearnedMatrix<T>* const some = matrices.data() + done;
+      with_arithmetic<T>(how.rounding, [&]<class A>(A) {
+        if constexpr (std::is_same_v<T, float>) {
+          if (!how.iterate_in_bfloat16) return void(finite &= step_of<A, float>(how.optimizer, queue, batch, some, rates));
+          finite &= step_of<A, bfloat16>(how.optimizer, queue, batch, some, rates);
+        } else {
+          finite &= step_of<A, T>(how.optimizer, queue, batch, some, rates);
+        }
+      });
     }
   });
   if (finite) return;

@@ -21,8 +21,15 @@ struct MatrixTensors {
 /// be matched, else √max(1, m/n).
 double aspect_scale(int64_t m, int64_t n, bool match_rms_adamw);
 
+/// How a step is computed, whatever its rates are.
+struct MatrixStep {
+  MatrixOptimizer optimizer = MatrixOptimizer::aurora;
+  bool iterate_in_bfloat16 = false;  // the polar iterations
+  OptimizerRounding rounding = OptimizerRounding::once;
+};
+
 /// One step of tensors that have the same last two extents. Which of them are given together matters to the rounding of products
 /// at most. Throws RunError, naming parameter, tensor and place, if a value is not finite.
-void matrix_step(MatrixOptimizer optimizer, std::span<const MatrixTensors> tensors, const MatrixRates& rates);
+void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, const MatrixRates& rates);
 
 }  // namespace kappa

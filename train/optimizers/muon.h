@@ -10,8 +10,8 @@
 
 namespace kappa {
 
-/// One step of all matrices of a batch. False if a parameter is no longer finite.
-template <class W, class Queue>
-bool muon_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const MatrixRates& rates);
+/// One step of all matrices of a batch, in arithmetic A, with iterations in X. False if a parameter is no longer finite.
+template <class A, class X, class T, class Queue>
+bool muon_step(Queue queue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, const MatrixRates& rates);
 
 }  // namespace kappa

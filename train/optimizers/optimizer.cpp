@@ -25,16 +25,19 @@ std::vector<StatePart> state_parts(const ParameterSpec& spec, const OptimizerSet
 
 }  // namespace
 
-int64_t Optimizer::state_bytes(const ParameterStore& parameters, const OptimizerSettings& settings, DType compute) {
+int64_t Optimizer::state_bytes(const ParameterStore& parameters, const OptimizerSettings& settings, DType compute,
+                               Narrow narrow) {
   int64_t bytes = 0;
   for (const Parameter& p : parameters.parameters())
-    for (const StatePart& part : state_parts(p.spec, settings, wide(compute)))
+    for (const StatePart& part : state_parts(p.spec, settings, ParameterStore::master_dtype(p.spec, compute, narrow)))
       bytes += PersistentSlab::footprint(part.shape.size() * size_of(part.dtype));
   return bytes;
 }
 
 Optimizer::Optimizer(ParameterStore& parameters, const OptimizerSettings& settings)
-    : parameters_(parameters), settings_(settings), slab_(state_bytes(parameters, settings, parameters.compute_dtype())) {
+    : parameters_(parameters),
+      settings_(settings),
+      slab_(state_bytes(parameters, settings, parameters.compute_dtype(), parameters.narrow())) {
   for (const ParameterGroup& members : group_parameters(parameters)) groups_.push_back(group_of(members));
 }
 
@@ -75,10 +78,10 @@ void Optimizer::step(const StepSettings& step) {
                                  .beta1 = group.role == Role::x0_lambdas ? x0_lambdas_beta1 : settings_.adam_beta1,
                                  .beta2 = settings_.adam_beta2,
                                  .eps = adamw_eps};
-    for (const AdamWTensors& tensors : group.adamw) adamw_step(tensors, adamw_rates);
+    for (const AdamWTensors& tensors : group.adamw) adamw_step(tensors, adamw_rates, settings_.rounding);
     if (group.matrices.empty()) continue;
     const Shape& shape = group.matrices.front().parameter.shape();
-    matrix_step(settings_.matrix_optimizer, group.matrices,
+    matrix_step({settings_.matrix_optimizer, settings_.iterate_in_bfloat16, settings_.rounding}, group.matrices,
                 {.lr = rates.lr.matrix,
                  .weight_decay = rates.weight_decay,
                  .momentum = rates.matrix_momentum,

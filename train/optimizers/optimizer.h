@@ -34,7 +34,8 @@ class Optimizer {
   const std::vector<StateTensor>& state() const { return state_; }
   int64_t state_bytes() const { return slab_.size(); }
   /// The same for a store that is only declared, of a model that computes in `compute`.
-  static int64_t state_bytes(const ParameterStore& parameters, const OptimizerSettings& settings, DType compute);
+  static int64_t state_bytes(const ParameterStore& parameters, const OptimizerSettings& settings, DType compute,
+                             Narrow narrow = Narrow::none);
 
  private:
   struct Group {

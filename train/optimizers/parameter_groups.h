@@ -16,6 +16,8 @@ struct OptimizerSettings {
   double weight_decay = 0.05;  // of the matrices of a model of 12 layers
   MatrixOptimizer matrix_optimizer = MatrixOptimizer::aurora;
   bool match_rms_adamw = true;
+  bool iterate_in_bfloat16 = false;
+  OptimizerRounding rounding = OptimizerRounding::once;
 
   int64_t depth = 12;                       // layers
   int64_t model_dim = 768;                  // C

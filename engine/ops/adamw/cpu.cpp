@@ -9,26 +9,27 @@ namespace {
 
 constexpr int64_t grain = 16384;  // elements
 
-template <class W>
-KAPPA_WIDE bool update_range(const AdamWArrays<W>& arrays, AdamWElement<W> element, Range r) {
-  const W* const gradient = arrays.gradient;
-  W *const parameter = arrays.parameter, *const first = arrays.first_moment, *const second = arrays.second_moment;
+template <class A, class T>
+KAPPA_WIDE bool update_range(const AdamWArrays<T>& arrays, AdamWElement<A> element, Range r) {
+  using W = Wide<T>;
+  const T* const gradient = arrays.gradient;
+  T *const parameter = arrays.parameter, *const first = arrays.first_moment, *const second = arrays.second_moment;
   W residue = 0;  // 0·y summed over all y stored: 0, or NaN if one of them is not finite
 #pragma omp simd reduction(+ : residue)
   for (int64_t i = r.begin; i < r.end; ++i) {
-    const W g = gradient[i], m = element.first_moment(first[i], g), v = element.second_moment(second[i], g);
-    const W p = element.parameter(parameter[i], m, v);
-    parameter[i] = p, first[i] = m, second[i] = v;
-    residue += 0 * p + 0 * m + 0 * v;
+    const A g(gradient[i]), m = element.first_moment(A(first[i]), g), v = element.second_moment(A(second[i]), g);
+    const A p = element.parameter(A(parameter[i]), m, v);
+    parameter[i] = T(p), first[i] = T(m), second[i] = T(v);
+    residue += 0 * W(p) + 0 * W(m) + 0 * W(v);
   }
   return residue == 0;
 }
 
 }  // namespace
 
-template <class W>
-bool adamw_step(CpuQueue, const AdamWArrays<W>& arrays, const AdamWRates& rates, int64_t update) {
-  const AdamWElement<W> element(rates, update);
+template <class A, class T>
+bool adamw_step(CpuQueue, const AdamWArrays<T>& arrays, const AdamWRates& rates, int64_t update) {
+  const AdamWElement<A> element(rates, update);
   std::atomic<bool> finite = true;
   parallel_ranges(arrays.n, grain, [&](Range r) {
     if (!update_range(arrays, element, r)) finite = false;
@@ -36,7 +37,9 @@ bool adamw_step(CpuQueue, const AdamWArrays<W>& arrays, const AdamWRates& rates,
   return finite;
 }
 
-template bool adamw_step(CpuQueue, const AdamWArrays<double>&, const AdamWRates&, int64_t);
-template bool adamw_step(CpuQueue, const AdamWArrays<float>&, const AdamWRates&, int64_t);
+template bool adamw_step<double>(CpuQueue, const AdamWArrays<double>&, const AdamWRates&, int64_t);
+template bool adamw_step<float>(CpuQueue, const AdamWArrays<float>&, const AdamWRates&, int64_t);
+template bool adamw_step<float>(CpuQueue, const AdamWArrays<bfloat16>&, const AdamWRates&, int64_t);
+template bool adamw_step<EachOp>(CpuQueue, const AdamWArrays<bfloat16>&, const AdamWRates&, int64_t);
 
 }  // namespace kappa

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "engine/core/element.h"
-#include "engine/device/queue.h"
+#include "engine/core/each_op.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 
@@ -15,15 +15,16 @@ struct AdamWRates {
   double lr, beta1, beta2, eps, weight_decay = 0;
 };
 
-template <class W>
+/// T: how parameter, gradient and moments are stored.
+template <class T>
 struct AdamWArrays {
   int64_t n;
-  const W* gradient;                // [n] g
-  W* parameter;                     // [n] p
-  W *first_moment, *second_moment;  // [n] m, v
+  const T* gradient;                // [n] g
+  T* parameter;                     // [n] p
+  T *first_moment, *second_moment;  // [n] m, v
 };
 
-/// The arithmetic of one element; its factors are computed in double and rounded once.
+/// The arithmetic of one element, in W; its factors are computed in double and rounded once.
 template <class W>
 struct AdamWElement {
   W decay, gain1, gain2, step, unbias2, eps;
@@ -36,14 +37,17 @@ struct AdamWElement {
         unbias2(W(1 / (1 - std::pow(r.beta2, double(update))))),
         eps(W(r.eps)) {}
 
-  KAPPA_HD W first_moment(W m, W g) const { return m + gain1 * (g - m); }
-  KAPPA_HD W second_moment(W v, W g) const { return v + gain2 * (g * g - v); }
-  KAPPA_HD W parameter(W p, W m, W v) const { return p * decay - step * m / (std::sqrt(v * unbias2) + eps); }
+  KAPPA_HD W first_moment(W m, W g) const { return lerp(m, g, gain1); }
+  KAPPA_HD W second_moment(W v, W g) const { return lerp(v, g * g, gain2); }
+  KAPPA_HD W parameter(W p, W m, W v) const {
+    using std::sqrt;
+    return p * decay - step * m / (sqrt(v * unbias2) + eps);
+  }
 };
 
-/// Update number `update`, from 1. False if parameter or moments now hold a value that is not finite; so does every place that
-/// got one.
-template <class W>
-bool adamw_step(CpuQueue, const AdamWArrays<W>& arrays, const AdamWRates& rates, int64_t update);
+/// Update number `update`, from 1. A: the arithmetic, Wide<T>, or EachOp of bfloat16. False if parameter or moments now hold a
+/// value that is not finite; so does every place that got one.
+template <class A, class T>
+bool adamw_step(CpuQueue, const AdamWArrays<T>& arrays, const AdamWRates& rates, int64_t update);
 
 }  // namespace kappa

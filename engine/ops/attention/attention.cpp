@@ -1,5 +1,7 @@
 #include "engine/ops/attention/attention.h"
 
+#include <optional>
+
 #include "engine/autograd/tape.h"
 #include "engine/ops/attention/kernels.h"
 #include "engine/tensor/dispatch.h"
@@ -8,7 +10,8 @@ namespace kappa {
 
 static constexpr const char* op = "attention";
 
-static AttentionExtents check(const AttentionInputs& in) {
+/// `cached`: how many keys count, where not all do.
+static AttentionExtents check(const AttentionInputs& in, std::optional<int64_t> cached = {}) {
   const Shape &q = in.q.shape(), &k = in.k.shape();
   const DType dtype = in.q.dtype();
   const Device device = in.q.device();
@@ -16,10 +19,19 @@ static AttentionExtents check(const AttentionInputs& in) {
   require(k.rank() == 4, "{}: k must be [batch, keys, kv heads, head size], found {}", op, k);
   expect(op, "k", in.k, {q[0], k[1], k[2], q[3]}, dtype, device);
   expect(op, "v", in.v, k, dtype, device);
-  require(k[1] >= q[1], "{}: k must have a key for each of {} queries, found {}", op, q[1], k);
+  const int64_t keys = cached.value_or(k[1]);
+  require(keys <= k[1], "{}: k must have {} keys, found {}", op, keys, k);
+  require(keys >= q[1], "{}: k must have a key for each of {} queries, found {}", op, q[1], k);
   require(k[2] >= 1 && q[2] % k[2] == 0, "{}: {} query heads cannot share {} kv heads evenly", op, q[2], k[2]);
   require(in.window >= 0, "{}: the window must not be negative, found {}", op, in.window);
-  return {.batch = q[0], .queries = q[1], .keys = k[1], .heads = q[2], .kv_heads = k[2], .head_size = q[3], .window = in.window};
+  return {.batch = q[0],
+          .queries = q[1],
+          .keys = keys,
+          .heads = q[2],
+          .kv_heads = k[2],
+          .head_size = q[3],
+          .window = in.window,
+          .room = k[1]};
 }
 
 template <class T>
@@ -46,6 +58,19 @@ Tensor attention(const AttentionInputs& in) {
                                             .v = contribute<T>(in.v)};
       attention_backward(queue, values_of<T>(n, in), gradients);
     });
+  });
+  return out;
+}
+
+Tensor cached_attention(const AttentionInputs& in, int64_t keys) {
+  const AttentionExtents n = check(in, keys);
+  const DType dtype = in.q.dtype();
+  const Device device = in.q.device();
+  const Tensor out = Tensor::empty(in.q.shape(), dtype, device);
+  dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+    if (n.queries == 1) return attention_decode(queue, values_of<T>(n, in), out.data<T>());
+    const Tensor lse = Tensor::empty({n.batch, n.heads, n.queries}, wide(dtype), device);
+    attention_forward(queue, values_of<T>(n, in), out.data<T>(), lse.data<Wide<T>>());
   });
   return out;
 }

@@ -22,4 +22,8 @@ struct AttentionInputs {
 /// Throws InputError that names the argument whose shape or type does not fit.
 Tensor attention(const AttentionInputs& in);
 
+/// The same where k and v are a cache with room for later tokens: its first `keys` tokens count, the queries' own last among
+/// them. Not recorded.
+Tensor cached_attention(const AttentionInputs& in, int64_t keys);
+
 }  // namespace kappa

@@ -39,7 +39,7 @@ inline Head query_head(const AttentionExtents& n, int64_t batch, int64_t head) {
   return {(batch * n.queries * n.heads + head) * n.head_size, n.heads * n.head_size, n.head_size};
 }
 inline Head key_head(const AttentionExtents& n, int64_t batch, int64_t kv_head) {
-  return {(batch * n.keys * n.kv_heads + kv_head) * n.head_size, n.kv_heads * n.head_size, n.head_size};
+  return {(batch * n.room * n.kv_heads + kv_head) * n.head_size, n.kv_heads * n.head_size, n.head_size};
 }
 
 /// Consecutive tokens of one head, in the wide type.
@@ -62,6 +62,21 @@ Rows<Wide<T>> rows_of(const T* x, Head head, Range tokens, Wide<T>* copy) {
     widen_rows(first, head.stride, size(tokens), head.width, copy);
     return {copy, size(tokens), head.width, head.width};
   }
+}
+
+/// The largest of s[0, n) and `least`. Lanes are compared side by side: not every compiler vectorises a maximum of floats.
+template <class W>
+inline W largest(const W* s, int64_t n, W least) {
+  constexpr int64_t lanes = 16;
+  W best[lanes];
+  std::fill(best, best + lanes, least);
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+#pragma omp simd
+    for (int64_t lane = 0; lane < lanes; ++lane) best[lane] = s[j + lane] > best[lane] ? s[j + lane] : best[lane];
+  }
+  for (; j < n; ++j) best[0] = s[j] > best[0] ? s[j] : best[0];
+  return *std::max_element(best, best + lanes);
 }
 
 /// tile [a.count, b.count] = α·a·bᵀ

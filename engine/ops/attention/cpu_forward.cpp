@@ -36,21 +36,6 @@ KAPPA_WIDE void begin_rows(const Block<W>& m, int64_t rows, int64_t width) {
   std::fill(m.sum, m.sum + rows, W(0));
 }
 
-/// The largest of s[0, n) and `least`. Lanes are compared side by side: not every compiler vectorises a maximum of floats.
-template <class W>
-inline W largest(const W* s, int64_t n, W least) {
-  constexpr int64_t lanes = 16;
-  W best[lanes];
-  std::fill(best, best + lanes, least);
-  int64_t j = 0;
-  for (; j + lanes <= n; j += lanes) {
-#pragma omp simd
-    for (int64_t lane = 0; lane < lanes; ++lane) best[lane] = s[j + lane] > best[lane] ? s[j + lane] : best[lane];
-  }
-  for (; j < n; ++j) best[0] = s[j] > best[0] ? s[j] : best[0];
-  return *std::max_element(best, best + lanes);
-}
-
 /// Turns the tile's scores into e^(s − top), 0 where the query does not see the key, after raising `top` to what it finds; what
 /// was summed against a lower one shrinks.
 template <class W>

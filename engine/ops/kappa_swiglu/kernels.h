@@ -2,8 +2,8 @@
 // What the kernels of all devices share: their arguments and the arithmetic of one element. No tensors, no tape.
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
 
 namespace kappa {
 

@@ -46,4 +46,21 @@ Tensor expert_matmul(const Tensor& x, const Tensor& weight) {
   return y;
 }
 
+Tensor some_experts_matmul(const Tensor& x, const Tensor& weight, const Tensor& experts) {
+  static constexpr const char* op = "some_experts_matmul";
+  require(weight.shape().rank() == 3 && x.shape().rank() == 3 && x.dim(2) == weight.dim(1),
+          "{}: x must be [experts, slots, in] for a weight [E, in, out], found {} and {}", op, x.shape(), weight.shape());
+  expect(op, "weight", weight, weight.shape(), x.dtype(), x.device());
+  expect(op, "experts", experts, {x.dim(0)}, DType::i32, x.device());
+  const int32_t* const numbers = experts.data<int32_t>();
+  for (int64_t i = 0; i < experts.size(); ++i)
+    require(numbers[i] >= 0 && numbers[i] < weight.dim(0), "{}: experts must be in 0..{}, found {}", op, weight.dim(0) - 1,
+            numbers[i]);
+  const GemmShape shape{.m = x.dim(1), .n = weight.dim(2), .k = weight.dim(1), .batch = x.dim(0), .b_of = numbers};
+  const Tensor y = Tensor::empty({shape.batch, shape.m, shape.n}, x.dtype(), x.device());
+  dispatch(op, x.dtype(), x.device(),
+           [&]<class T>(T, auto queue) { gemm(queue, shape, x.data<T>(), weight.data<T>(), GradOut<T>{y.data<T>()}); });
+  return y;
+}
+
 }  // namespace kappa

@@ -4,7 +4,7 @@
 // Two movements do all: tokens' rows to slots, and slots' rows back to tokens. Each is the other's gradient.
 
 #include "engine/core/grad_out.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 #include "engine/ops/router/routing_table.h"
 
 namespace kappa {

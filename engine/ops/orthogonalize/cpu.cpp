@@ -23,83 +23,105 @@ void for_rows(const MatrixBatch& batch, Body&& body) {
   });
 }
 
-template <class W>
-KAPPA_WIDE void mix_range(const LearnedMatrix<W>& matrix, W gain, W* u, Range r) {
-  const W* const gradient = matrix.gradient;
-  W* const momentum = matrix.momentum;
+/// 1 − x and 1 − x·y: rounded factors and ops where every op rounds, else computed in double and rounded once.
+template <class A>
+A one_minus(double x) {
+  if constexpr (std::is_same_v<A, EachOp>) return A(1.0) - A(x);
+  return A(1 - x);
+}
+template <class A>
+A one_minus(double x, double y) {
+  if constexpr (std::is_same_v<A, EachOp>) return A(1.0) - A(x) * A(y);
+  return A(1 - x * y);
+}
+
+template <class A, class T>
+KAPPA_WIDE void mix_range(const LearnedMatrix<T>& matrix, A gain, Wide<T>* u, Range r) {
+  const T* const gradient = matrix.gradient;
+  T* const momentum = matrix.momentum;
 #pragma omp simd
   for (int64_t i = r.begin; i < r.end; ++i) {
-    const W g = gradient[i], m = momentum[i] + gain * (g - momentum[i]);
-    momentum[i] = m;
-    u[i] = m + gain * (g - m);
+    const A g(gradient[i]), m = lerp(A(momentum[i]), g, gain);
+    momentum[i] = T(m);
+    u[i] = Wide<T>(lerp(m, g, gain));
   }
 }
 
-template <class W>
-KAPPA_WIDE void row_squares(const W* x, int64_t columns, W* squares, Range rows) {
+template <class X>
+KAPPA_WIDE void row_squares(const X* x, int64_t columns, Wide<X>* squares, Range rows) {
+  using W = Wide<X>;
   for (int64_t i = rows.begin; i < rows.end; ++i) {
-    const W* const row = x + i * columns;
+    const X* const row = x + i * columns;
     W sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < columns; ++j) sum += row[j] * row[j];
+    for (int64_t j = 0; j < columns; ++j) sum += W(row[j]) * W(row[j]);
     squares[i] = sum;
   }
 }
 
-template <class W>
-KAPPA_WIDE void column_squares(const W* x, int64_t rows, int64_t stride, W* squares, Range columns) {
+template <class X>
+KAPPA_WIDE void column_squares(const X* x, int64_t rows, int64_t stride, Wide<X>* squares, Range columns) {
+  using W = Wide<X>;
   const int64_t n = columns.end - columns.begin;
   W sums[column_grain] = {};
   for (int64_t i = 0; i < rows; ++i) {
-    const W* const row = x + i * stride + columns.begin;
+    const X* const row = x + i * stride + columns.begin;
 #pragma omp simd
-    for (int64_t j = 0; j < n; ++j) sums[j] += row[j] * row[j];
+    for (int64_t j = 0; j < n; ++j) sums[j] += W(row[j]) * W(row[j]);
   }
   for (int64_t j = 0; j < n; ++j) squares[columns.begin + j] = sums[j];
 }
 
-template <class W, bool wide>
-KAPPA_WIDE void scale_rows(const W* x, int64_t columns, const W* scale, W* y, Range rows) {
+template <class X, bool wide>
+KAPPA_WIDE void scale_rows(const Wide<X>* u, int64_t columns, const Wide<X>* scale, X* y, Range rows) {
   for (int64_t i = rows.begin; i < rows.end; ++i) {
-    const W* const from = x + i * columns;
-    W* const to = y + i * columns;
+    const Wide<X>* const from = u + i * columns;
+    X* const to = y + i * columns;
 #pragma omp simd
-    for (int64_t j = 0; j < columns; ++j) to[j] = from[j] * scale[wide ? j : i];
+    for (int64_t j = 0; j < columns; ++j) to[j] = X(from[j] * scale[wide ? j : i]);
   }
 }
 
-template <class W>
-KAPPA_WIDE void polynomial_rows(const Quintic& q, int64_t side, const W* gram, W* square, Range rows) {
+template <class X>
+KAPPA_WIDE void polynomial_rows(const Quintic& q, int64_t side, const X* gram, X* square, Range rows) {
+  using W = Wide<X>;
   const W a = W(q.a), b = W(q.b), c = W(q.c);
 #pragma omp simd
-  for (int64_t i = rows.begin * side; i < rows.end * side; ++i) square[i] = b * gram[i] + c * square[i];
-  for (int64_t i = rows.begin; i < rows.end; ++i) square[i * side + i] += a;
+  for (int64_t i = rows.begin * side; i < rows.end * side; ++i) square[i] = X(b * W(gram[i]) + c * W(square[i]));
+  for (int64_t i = rows.begin; i < rows.end; ++i) square[i * side + i] = X(W(square[i * side + i]) + a);
 }
 
-template <class W>
-KAPPA_WIDE bool aurora_range(W* p, const W* o, W decay, W step, Range r) {
-  W residue = 0;  // 0·p summed over all p stored: 0, or NaN if one of them is not finite
+template <class X>
+KAPPA_WIDE void add_range(Wide<X> a, const X* x, X* y, Range r) {
+  using W = Wide<X>;
+#pragma omp simd
+  for (int64_t i = r.begin; i < r.end; ++i) y[i] = X(a * W(x[i]) + W(y[i]));
+}
+
+template <class A, class T, class X>
+KAPPA_WIDE bool aurora_range(T* p, const X* o, A decay, A step, Range r) {
+  Wide<T> residue = 0;  // 0·p summed over all p stored: 0, or NaN if one of them is not finite
 #pragma omp simd reduction(+ : residue)
   for (int64_t i = r.begin; i < r.end; ++i) {
-    const W updated = p[i] * decay - step * o[i];
-    p[i] = updated;
-    residue += 0 * updated;
+    const A updated = A(p[i]) * decay - step * A(o[i]);
+    p[i] = T(updated);
+    residue += 0 * Wide<T>(updated);
   }
   return residue == 0;
 }
 
-template <class W, bool wide>
-KAPPA_WIDE bool muon_rows(W* p, const W* x, int64_t columns, const W* line_scale, W step, W decay, Range rows) {
-  W residue = 0;
+template <class A, bool wide, class T, class X>
+KAPPA_WIDE bool muon_rows(T* p, const X* x, int64_t columns, const Wide<X>* line_scale, A step, A decay, Range rows) {
+  Wide<T> residue = 0;
   for (int64_t i = rows.begin; i < rows.end; ++i) {
-    W* const parameter = p + i * columns;
-    const W* const from = x + i * columns;
+    T* const parameter = p + i * columns;
+    const X* const from = x + i * columns;
 #pragma omp simd reduction(+ : residue)
     for (int64_t j = 0; j < columns; ++j) {
-      const W old = parameter[j], direction = from[j] * line_scale[wide ? j : i];
-      const W updated = old - (step * direction + (direction * old >= 0 ? decay * old : W(0)));
-      parameter[j] = updated;
-      residue += 0 * updated;
+      const A old(parameter[j]), direction = A(from[j]) * A(line_scale[wide ? j : i]);
+      const A updated = old - (step * direction + (direction * old >= A(0.0) ? decay * old : A(0.0)));
+      parameter[j] = T(updated);
+      residue += 0 * Wide<T>(updated);
     }
   }
   return residue == 0;
@@ -127,15 +149,16 @@ W at_least(W floor, W x) {
 
 }  // namespace
 
-template <class W>
-void mix_momentum(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, double momentum, W* u) {
+template <class A, class T>
+void mix_momentum(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, double momentum, Wide<T>* u) {
+  const A gain = one_minus<A>(momentum);
   for_rows(batch, [&](int64_t e, Range rows) {
-    mix_range(matrices[e], W(1 - momentum), u + e * batch.size(), {rows.begin * batch.columns, rows.end * batch.columns});
+    mix_range(matrices[e], gain, u + e * batch.size(), {rows.begin * batch.columns, rows.end * batch.columns});
   });
 }
 
-template <class W>
-void line_squares(CpuQueue, const MatrixBatch& batch, const W* x, W* squares) {
+template <class X>
+void line_squares(CpuQueue, const MatrixBatch& batch, const X* x, Wide<X>* squares) {
   if (!batch.wide())
     return for_rows(
         batch, [&](int64_t e, Range rows) { row_squares(x + e * batch.size(), batch.columns, squares + e * batch.rows, rows); });
@@ -147,11 +170,11 @@ void line_squares(CpuQueue, const MatrixBatch& batch, const W* x, W* squares) {
   });
 }
 
-template <class W>
-void scale_lines(CpuQueue, const MatrixBatch& batch, const W* x, const W* scale, W* y) {
-  const auto rows_of = batch.wide() ? scale_rows<W, true> : scale_rows<W, false>;
+template <class X>
+void scale_lines(CpuQueue, const MatrixBatch& batch, const Wide<X>* u, const Wide<X>* scale, X* y) {
+  const auto rows_of = batch.wide() ? scale_rows<X, true> : scale_rows<X, false>;
   for_rows(batch, [&](int64_t e, Range rows) {
-    rows_of(x + e * batch.size(), batch.columns, scale + e * batch.lines(), y + e * batch.size(), rows);
+    rows_of(u + e * batch.size(), batch.columns, scale + e * batch.lines(), y + e * batch.size(), rows);
   });
 }
 
@@ -179,17 +202,19 @@ void balance_lines(CpuQueue, const MatrixBatch& batch, const W* u_squares, const
   });
 }
 
-template <class W>
-void normalize_lines(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const W* squares, double beta2,
-                     W* scale) {
+template <class T>
+void normalize_lines(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, const Wide<T>* squares, double beta2,
+                     Wide<T>* scale) {
+  using W = Wide<T>;
   const int64_t lines = batch.lines();
   const W gain = W(1 - beta2), share = 1 / W(batch.side());
   parallel_for(batch.count, [&](int64_t e) {
     const W* const x = squares + e * lines;
-    W *const v = matrices[e].second_moment, *const r = scale + e * lines;
+    T* const v = matrices[e].second_moment;
+    W* const r = scale + e * lines;
     for (int64_t i = 0; i < lines; ++i) {
-      v[i] += gain * (share * x[i] - v[i]);
-      r[i] = 1 / std::sqrt(at_least(W(1e-10), v[i]));
+      v[i] = T(lerp(W(v[i]), share * x[i], gain));
+      r[i] = 1 / std::sqrt(at_least(W(1e-10), W(v[i])));
     }
     const W factor = norm_of(x, lines) / at_least(W(1e-10), norm_of(x, r, lines));
     for (int64_t i = 0; i < lines; ++i) r[i] *= factor;
@@ -197,20 +222,20 @@ void normalize_lines(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>*
 }
 
 template <class W>
-void gram_matrices(CpuQueue, const MatrixBatch& batch, const W* x, W* gram) {
+void symmetric_products(CpuQueue, const MatrixBatch& batch, const W* x, const W* y, W* product) {
   const int64_t side = batch.side(), bands = ceil_div(side, band);
   const bool tall = batch.tall();
   parallel_for(batch.count * bands, [&](int64_t tile) {
     const int64_t e = tile / bands, begin = tile % bands * band, end = begin + band < side ? begin + band : side;
-    const W* const from = x + e * batch.size() + begin * (tall ? 1 : batch.columns);
-    W* const g = gram + e * side * side;
+    const int64_t first = e * batch.size() + begin * (tall ? 1 : batch.columns);
+    W* const g = product + e * side * side;
     multiply_tile<W>({.m = end - begin,
                       .n = side - begin,
                       .k = batch.lines(),
-                      .a = from,
+                      .a = x + first,
                       .a_stride = batch.columns,
                       .transpose_a = tall,
-                      .b = from,
+                      .b = y + first,
                       .b_stride = batch.columns,
                       .transpose_b = !tall,
                       .c = g + begin * side + begin,
@@ -220,17 +245,22 @@ void gram_matrices(CpuQueue, const MatrixBatch& batch, const W* x, W* gram) {
   });
 }
 
-template <class W>
-void gram_polynomial(CpuQueue, const MatrixBatch& batch, const Quintic& q, const W* gram, W* gram_squared) {
+template <class X>
+void gram_polynomial(CpuQueue, const MatrixBatch& batch, const Quintic& q, const X* gram, X* gram_squared) {
   const int64_t side = batch.side();
   for_rows({batch.count, side, side}, [&](int64_t e, Range rows) {
     polynomial_rows(q, side, gram + e * side * side, gram_squared + e * side * side, rows);
   });
 }
 
-template <class W>
-bool aurora_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const W* o, const MatrixRates& rates) {
-  const W decay = W(1 - rates.lr * rates.weight_decay), step = W(rates.lr * rates.scale);
+template <class X>
+void add_scaled(CpuQueue, const MatrixBatch& batch, double a, const X* x, X* y) {
+  parallel_ranges(batch.count * batch.size(), element_grain, [&](Range r) { add_range(Wide<X>(a), x, y, r); });
+}
+
+template <class A, class T, class X>
+bool aurora_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, const X* o, const MatrixRates& rates) {
+  const A decay = one_minus<A>(rates.lr, rates.weight_decay), step = A(rates.lr * rates.scale);
   std::atomic<bool> finite = true;
   for_rows(batch, [&](int64_t e, Range rows) {
     const Range elements{rows.begin * batch.columns, rows.end * batch.columns};
@@ -239,11 +269,11 @@ bool aurora_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* m
   return finite;
 }
 
-template <class W>
-bool muon_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* matrices, const W* x, const W* line_scale,
+template <class A, class T, class X>
+bool muon_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>* matrices, const X* x, const Wide<X>* line_scale,
                  const MatrixRates& rates) {
-  const W step = W(rates.lr * rates.scale), decay = W(rates.lr * rates.scale * rates.weight_decay);
-  const auto rows_of = batch.wide() ? muon_rows<W, true> : muon_rows<W, false>;
+  const A step = A(rates.lr * rates.scale), decay = A(rates.lr * rates.scale * rates.weight_decay);
+  const auto rows_of = batch.wide() ? muon_rows<A, true, T, X> : muon_rows<A, false, T, X>;
   std::atomic<bool> finite = true;
   for_rows(batch, [&](int64_t e, Range rows) {
     if (!rows_of(matrices[e].parameter, x + e * batch.size(), batch.columns, line_scale + e * batch.lines(), step, decay, rows))
@@ -252,18 +282,38 @@ bool muon_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<W>* mat
   return finite;
 }
 
-#define KAPPA_INSTANTIATE(W)                                                                                        \
-  template void mix_momentum(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, double, W*);                    \
-  template void line_squares(CpuQueue, const MatrixBatch&, const W*, W*);                                           \
-  template void scale_lines(CpuQueue, const MatrixBatch&, const W*, const W*, W*);                                  \
-  template void norm_scales(CpuQueue, const MatrixBatch&, const W*, NormRule, W*);                                  \
-  template void balance_lines(CpuQueue, const MatrixBatch&, const W*, const W*, double, W*, W*);                    \
-  template void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, double, W*);       \
-  template void gram_matrices(CpuQueue, const MatrixBatch&, const W*, W*);                                          \
-  template void gram_polynomial(CpuQueue, const MatrixBatch&, const Quintic&, const W*, W*);                        \
-  template bool aurora_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, const MatrixRates&); \
-  template bool muon_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>*, const W*, const W*, const MatrixRates&);
+#define KAPPA_INSTANTIATE_WIDE(W)                                                                \
+  template void norm_scales(CpuQueue, const MatrixBatch&, const W*, NormRule, W*);               \
+  template void balance_lines(CpuQueue, const MatrixBatch&, const W*, const W*, double, W*, W*); \
+  template void symmetric_products(CpuQueue, const MatrixBatch&, const W*, const W*, W*);
+KAPPA_INSTANTIATE_WIDE(double)
+KAPPA_INSTANTIATE_WIDE(float)
+
+#define KAPPA_INSTANTIATE(X)                                                                   \
+  template void line_squares(CpuQueue, const MatrixBatch&, const X*, Wide<X>*);                \
+  template void scale_lines(CpuQueue, const MatrixBatch&, const Wide<X>*, const Wide<X>*, X*); \
+  template void gram_polynomial(CpuQueue, const MatrixBatch&, const Quintic&, const X*, X*);   \
+  template void add_scaled(CpuQueue, const MatrixBatch&, double, const X*, X*);                \
+  template void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<X>*, const Wide<X>*, double, Wide<X>*);
 KAPPA_INSTANTIATE(double)
 KAPPA_INSTANTIATE(float)
+KAPPA_INSTANTIATE(bfloat16)
+
+#define KAPPA_INSTANTIATE_UPDATE(A, T, X)                                                                              \
+  template bool aurora_update<A>(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>*, const X*, const MatrixRates&); \
+  template bool muon_update<A>(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>*, const X*, const Wide<X>*,        \
+                               const MatrixRates&);
+KAPPA_INSTANTIATE_UPDATE(double, double, double)
+KAPPA_INSTANTIATE_UPDATE(float, float, float)
+KAPPA_INSTANTIATE_UPDATE(float, float, bfloat16)
+KAPPA_INSTANTIATE_UPDATE(float, bfloat16, bfloat16)
+KAPPA_INSTANTIATE_UPDATE(EachOp, bfloat16, bfloat16)
+
+#define KAPPA_INSTANTIATE_MOMENTUM(A, T) \
+  template void mix_momentum<A>(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>*, double, Wide<T>*);
+KAPPA_INSTANTIATE_MOMENTUM(double, double)
+KAPPA_INSTANTIATE_MOMENTUM(float, float)
+KAPPA_INSTANTIATE_MOMENTUM(float, bfloat16)
+KAPPA_INSTANTIATE_MOMENTUM(EachOp, bfloat16)
 
 }  // namespace kappa

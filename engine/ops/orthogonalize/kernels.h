@@ -4,8 +4,8 @@
 // The lines of a matrix are its rows, or, if it is wide, its columns: max(m, n) lines of min(m, n) elements. All that these
 // optimizers do by row or by column they do by line in this sense, so nothing is ever transposed.
 
-#include "engine/core/element.h"
-#include "engine/device/queue.h"
+#include "engine/core/each_op.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 
@@ -18,13 +18,16 @@ struct MatrixBatch {
   KAPPA_HD int64_t size() const { return rows * columns; }           // of one matrix
 };
 
+// Of the types below, T is what parameters and their state are stored as, X what is iterated in, and A the arithmetic of an
+// update: Wide<T>, or EachOp of bfloat16.
+
 /// One learned matrix and its state.
-template <class W>
+template <class T>
 struct LearnedMatrix {
-  W* parameter;       // [m, n] P
-  const W* gradient;  // [m, n] G
-  W* momentum;        // [m, n] M
-  W* second_moment;   // [lines] V₂, of Muon
+  T* parameter;       // [m, n] P
+  const T* gradient;  // [m, n] G
+  T* momentum;        // [m, n] M
+  T* second_moment;   // [lines] V₂, of Muon
 };
 
 struct MatrixRates {
@@ -33,16 +36,16 @@ struct MatrixRates {
 };
 
 /// M ← M + (1−μ)·(G − M), and Nesterov's mix u = G + μ·(M − G), written M + (1−μ)·(G − M). u: [E, m, n].
-template <class W>
-void mix_momentum(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>* matrices, double momentum, W* u);
+template <class A, class T>
+void mix_momentum(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matrices, double momentum, Wide<T>* u);
 
 /// squares [E, lines]: the sum of the squares of every line of x [E, m, n].
-template <class W>
-void line_squares(CpuQueue, const MatrixBatch&, const W* x, W* squares);
+template <class X>
+void line_squares(CpuQueue, const MatrixBatch&, const X* x, Wide<X>* squares);
 
-/// y [E, m, n]: the lines of x times scale [E, lines].
-template <class W>
-void scale_lines(CpuQueue, const MatrixBatch&, const W* x, const W* scale, W* y);
+/// y [E, m, n]: the lines of u times scale [E, lines].
+template <class X>
+void scale_lines(CpuQueue, const MatrixBatch&, const Wide<X>* u, const Wide<X>* scale, X* y);
 
 /// How a matrix is brought below spectral norm 1: X / (gain·‖X‖_F + eps).
 struct NormRule {
@@ -60,29 +63,35 @@ void balance_lines(CpuQueue, const MatrixBatch&, const W* u_squares, const W* o_
 
 /// Muon's second moment, from the squares of X's lines: q = squares/side, V₂ ← V₂ + (1−β2)·(q − V₂), r = max(V₂, 1e-10)^−½;
 /// scale = r·‖X‖_F / max(‖r·X‖_F, 1e-10).
-template <class W>
-void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>* matrices, const W* squares, double beta2, W* scale);
+template <class T>
+void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matrices, const Wide<T>* squares, double beta2,
+                     Wide<T>* scale);
 
-/// gram [E, side, side]: X·Xᵀ of wide and of square matrices, Xᵀ·X of tall ones. One half is computed, the other copied.
+/// product [E, side, side]: X·Yᵀ of wide and of square matrices, Xᵀ·Y of tall ones, where it is known to be symmetric: one half
+/// is computed, the other copied. X = Y gives Gram matrices; of symmetric matrices that commute it is their product.
 template <class W>
-void gram_matrices(CpuQueue, const MatrixBatch&, const W* x, W* gram);
+void symmetric_products(CpuQueue, const MatrixBatch&, const W* x, const W* y, W* product);
 
 /// X ← aX + (bA + cA²)X with A = XXᵀ (or, of a tall X, X ← aX + X(bA + cA²) with A = XᵀX).
 struct Quintic {
   double a, b, c;
 };
 /// The polynomial's matrix aI + bA + cA² [E, side, side], in the place of A².
-template <class W>
-void gram_polynomial(CpuQueue, const MatrixBatch&, const Quintic& q, const W* gram, W* gram_squared);
+template <class X>
+void gram_polynomial(CpuQueue, const MatrixBatch&, const Quintic& q, const X* gram, X* gram_squared);
+
+/// y ← a·x + y, both [E, m, n].
+template <class X>
+void add_scaled(CpuQueue, const MatrixBatch&, double a, const X* x, X* y);
 
 /// P ← P·(1 − lr·wd) − lr·scale·O. False if P now holds a value that is not finite.
-template <class W>
-bool aurora_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>* matrices, const W* o, const MatrixRates& rates);
+template <class A, class T, class X>
+bool aurora_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matrices, const X* o, const MatrixRates& rates);
 
 /// With x the lines of `x` times `line_scale` [E, lines] and η = lr·scale: P ← P − η·x − η·wd·P where x·P ≥ 0, elsewhere without
 /// the decay. False if P now holds a value that is not finite.
-template <class W>
-bool muon_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<W>* matrices, const W* x, const W* line_scale,
+template <class A, class T, class X>
+bool muon_update(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matrices, const X* x, const Wide<X>* line_scale,
                  const MatrixRates& rates);
 
 }  // namespace kappa

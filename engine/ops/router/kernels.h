@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
 #include "engine/ops/router/routing_table.h"
 
 namespace kappa {
@@ -100,6 +100,14 @@ void select_experts(CpuQueue, const ExpertSelection<W>&);
 /// Writes rank [N, K] and assignment [E, cap], which are those of `table`, from its choices.
 void assign_slots(CpuQueue, const RoutingTable& table, int32_t* rank, int32_t* assignment);
 void count_experts(CpuQueue, const RoutingTable& table, int32_t* counts);
+/// Experts that are kept, E' of them, and what they are called then.
+struct KeptExperts {
+  const int32_t* number;  // [E'] their old numbers
+  const int32_t* place;   // [E] the new number of an old one
+};
+/// Writes expert [N, K] and assignment [E', cap'] of the table without the others; every expert that was chosen is kept.
+void keep_experts(CpuQueue, const RoutingTable& table, const RoutingExtents& kept, KeptExperts experts, int32_t* expert,
+                  int32_t* assignment);
 /// The first of n ids that is not in [0, bound).
 OutOfRange find_out_of_range(CpuQueue, const int32_t* ids, int64_t n, int64_t bound);
 

@@ -1,6 +1,8 @@
 #include "engine/ops/router/routing.h"
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "engine/ops/router/kernels.h"
 #include "engine/tensor/dispatch.h"
@@ -82,6 +84,32 @@ Tensor expert_counts(const Routing& routing) {
   on_queue_of("expert_counts", counts.device(),
               [&](auto queue) { count_experts(queue, routing.table(), counts.data<int32_t>()); });
   return counts;
+}
+
+UsedExperts used_experts(const Routing& routing) {
+  const Tensor counts = expert_counts(routing);
+  std::vector<int32_t> used, place(size_t(routing.experts), -1);
+  int64_t slots = 0;
+  for (int32_t e = 0; e < routing.experts; ++e) {
+    const int64_t count = counts.data<int32_t>()[e];
+    if (count == 0) continue;
+    place[size_t(e)] = int32_t(used.size());
+    used.push_back(e);
+    slots = std::max(slots, std::min(count, routing.capacity));
+  }
+  const auto experts = int64_t(used.size());
+  const Tensor number = Tensor::integers(used, {experts});
+  // A rank that is dropped is beyond the old capacity, hence beyond the new one; one that is not is below both.
+  const Routing kept{.experts = experts,
+                     .capacity = slots,
+                     .expert = Tensor::empty(routing.expert.shape(), DType::i32, routing.expert.device()),
+                     .rank = routing.rank,
+                     .assignment = Tensor::empty({experts, slots}, DType::i32, routing.expert.device())};
+  on_queue_of("used_experts", number.device(), [&](auto queue) {
+    keep_experts(queue, routing.table(), kept.table().n, {number.data<int32_t>(), place.data()}, kept.expert.data<int32_t>(),
+                 kept.assignment.data<int32_t>());
+  });
+  return {number, kept};
 }
 
 void expect_routing(std::string_view op, const Routing& routing, int64_t tokens, Device device) {

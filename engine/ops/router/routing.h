@@ -33,6 +33,14 @@ Routing impose_routing(const Tensor& expert, int64_t experts, int64_t capacity);
 /// [E] int32: how often each expert was selected, dropped or not.
 Tensor expert_counts(const Routing& routing);
 
+/// A routing over those experts that have a token, renumbered in their order, with no more slots than the fullest of them needs.
+/// Its sizes depend on the choices: for passes that are not recorded, where experts without a token need not be computed.
+struct UsedExperts {
+  Tensor number;    // [E'] int32: which experts they are
+  Routing routing;  // E' experts
+};
+UsedExperts used_experts(const Routing& routing);
+
 /// For ops that take a routing: throws InputError unless it is of `tokens` tokens on `device`.
 void expect_routing(std::string_view op, const Routing& routing, int64_t tokens, Device device);
 

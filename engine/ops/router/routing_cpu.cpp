@@ -75,6 +75,16 @@ void count_experts(CpuQueue queue, const RoutingTable& table, int32_t* counts) {
   count_blocks(order, table.expert, starts, counts);
 }
 
+void keep_experts(CpuQueue, const RoutingTable& table, const RoutingExtents& kept, KeptExperts experts, int32_t* expert,
+                  int32_t* assignment) {
+  parallel_ranges(table.n.tokens * table.n.top_k, token_grain, [&](Range choices) {
+    for (int64_t a = choices.begin; a < choices.end; ++a) expert[a] = experts.place[table.expert[a]];
+  });
+  parallel_for(kept.experts, [&](int64_t e) {
+    std::copy_n(table.assignment + experts.number[e] * table.n.capacity, kept.capacity, assignment + e * kept.capacity);
+  });
+}
+
 OutOfRange find_out_of_range(CpuQueue, const int32_t* ids, int64_t n, int64_t bound) {
   const int32_t* const found = std::find_if(ids, ids + n, [&](int32_t id) { return id < 0 || id >= bound; });
   return found == ids + n ? OutOfRange{-1, 0} : OutOfRange{found - ids, *found};

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
 
 namespace kappa {
 

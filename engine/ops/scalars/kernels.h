@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/core/grad_out.h"
-#include "engine/device/queue.h"
+#include "engine/core/queue.h"
 
 namespace kappa {
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
 
 namespace kappa {
 

@@ -1,13 +1,11 @@
 #pragma once
 
 #include "engine/core/grad_out.h"
+#include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
-#include "engine/device/queue.h"
+#include "engine/ops/value_gate/channels.h"
 
 namespace kappa {
-
-/// How many of the layer's input channels the gate looks at.
-constexpr int64_t value_gate_channels = 32;
 
 struct ValueGateExtents {
   int64_t tokens, heads, head_size, channels;  // B·T, Hkv, D, C

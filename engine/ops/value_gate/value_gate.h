@@ -6,6 +6,7 @@
 //
 //     dv = dy        de = gate·dy        dz = 2·σ(1−σ)·⟨dy, e⟩        dx[c] = Σ_heads dz·w[c]        dw[c] = Σ_tokens dz·x[c]
 
+#include "engine/ops/value_gate/channels.h"
 #include "engine/tensor/tensor.h"
 
 namespace kappa {

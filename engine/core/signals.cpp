@@ -1,4 +1,4 @@
-#include "train/signals.h"
+#include "engine/core/signals.h"
 
 #include <array>
 

@@ -1,0 +1,32 @@
+#include "model/checkpoint_folder.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+namespace kappa {
+
+namespace fs = std::filesystem;
+
+std::vector<std::pair<int64_t, fs::path>> list_checkpoints(const fs::path& checkpoints) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(checkpoints, error)) {
+    const std::string name = entry.path().filename().string();
+    int64_t step = 0;
+    if (!name.starts_with("step_")) continue;
+    const char *begin = name.data() + 5, *end = name.data() + name.size();
+    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end)
+      found.emplace_back(step, entry.path());
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
+  const auto all = list_checkpoints(checkpoints);
+  if (all.empty()) return std::nullopt;
+  return all.back().second;
+}
+
+}  // namespace kappa

@@ -1,0 +1,39 @@
+#include "train/dry_run.h"
+
+#include <cmath>
+
+#include "tests/support/catch.h"
+
+using namespace kappa;
+
+TEST_CASE("dry run: the sizes of depth 8 as the specification's table has them") {
+  const RunConfig config = parse_run_config(
+      "model: {depth: 8, use_kappa_swiglu: true, constant_kappa_dense_layers: true, kappa_ema_rms_reg: true}", "x.yaml");
+  const auto run = dry_run(config);
+  CHECK(run.at("parameters").at("total") == 2904595984);
+  CHECK(run.at("parameters").at("transformer_matrices") == 2753601024);
+  CHECK(run.at("parameters").at("active") == 269336080);
+  CHECK(run.at("total_batch_size") == 262144);
+  CHECK(run.at("num_iterations") == 10287);
+  CHECK(run.at("grad_accum_steps") == 4);
+  CHECK(run.at("flops_reference") == 16823596032.0);
+  CHECK(std::abs(run.at("total_flops_reference").get<double>() / 4.5367776347733e19 - 1) < 1e-13);
+  CHECK(run.at("kappa_delay_start_iterations") == 515);
+  CHECK(std::abs(run.at("lr_lm_head").get<double>() - 0.00282843) < 0.5e-8);
+  CHECK(std::abs(run.at("lr_kappa").get<double>() - 0.21213203) < 0.5e-8);
+  CHECK(std::abs(run.at("lr_matrix").get<double>() - 0.00707107) < 0.5e-8);
+  CHECK(run.at("weight_decay").get<double>() == Approx(0.1125));
+  // People are told the same.
+  const std::string text = describe_dry_run(run);
+  for (const char* said : {"8 layers", "10287 steps", "2.905e+09", "1.012e+09", "1.682e+10"}) CHECK_THAT(text, contains(said));
+}
+
+TEST_CASE("dry run: memory grows with what takes it") {
+  const auto memory = [](const std::string& yaml) { return plan_memory(parse_run_config(yaml, "x.yaml")); };
+  const MemoryPlan plain = memory("train: {num_iterations: 1}");
+  CHECK(memory("train: {num_iterations: 1, device_batch_size: 64}").activations > 1.9 * plain.activations);
+  CHECK(memory("model: {activation_checkpointing: true}\ntrain: {num_iterations: 1}").activations < 0.5 * plain.activations);
+  CHECK(memory("model: {loss_recompute_backward: false}\ntrain: {num_iterations: 1}").activations > plain.activations);
+  CHECK(memory("train: {num_iterations: 1, precision: mixed}").activations < 0.7 * plain.activations);
+  CHECK(memory("train: {num_iterations: 1, matrix_optimizer: muon}").optimizer > plain.optimizer);
+}

@@ -1,0 +1,154 @@
+#include "train/dry_run.h"
+
+#include <fmt/format.h>
+
+#include "model/gpt.h"
+#include "train/optimizers/optimizer.h"
+#include "train/recipe.h"
+#include "train/schedules.h"
+
+namespace kappa {
+namespace {
+
+/// Bytes that the ops of one layer keep for the way back, of N tokens with C channels each (s bytes a number; w in the residual
+/// stream and the router).
+struct LayerBytes {
+  double kept, gradients;  // gradients: of its feed-forward part, the largest that live at one time
+};
+LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, double tokens, double s, double w) {
+  const double channels = double(c.n_embd), hidden = double(c.hidden_size()), kv = double(c.n_kv() * c.head_size());
+  const double stream = (s == w ? 1 : 3) * w * channels;  // the input; where it is wider than what is computed, the norms' too
+  const double attention = s * (3 * channels + 2 * kv + (c.has_value_embedding(layer) ? 2 * kv : 0)) + w * double(c.n_head);
+  LayerBytes bytes{.kept = tokens * (stream + attention + s * channels), .gradients = 0};
+  double rows = tokens;
+  if (c.is_moe(layer)) {
+    rows = double(c.n_exp * c.capacity(int64_t(tokens), true));
+    bytes.kept += s * rows * 2 * channels + 2 * w * tokens * double(c.n_exp);
+  }
+  bytes.kept += 3 * s * rows * hidden;
+  bytes.gradients = s * rows * (3 * hidden + channels);
+  return bytes;
+}
+
+double activation_bytes(const RunConfig& config) {
+  const ModelConfig& c = config.model;
+  const double s = double(size_of(storage_of(config.train.precision).compute)), w = 4;
+  const double tokens = double(config.train.device_batch_size * c.sequence_len);
+  double kept = 0, largest = 0;
+  for (int64_t layer = 0; layer < c.n_layer; ++layer) {
+    const LayerBytes bytes = layer_bytes(c, layer, tokens, s, w);
+    kept += c.activation_checkpointing ? 2 * w * tokens * double(c.n_embd) : bytes.kept;
+    largest = std::max(largest, bytes.gradients + (c.activation_checkpointing ? bytes.kept : 0));
+  }
+  const double chunk = c.loss_recompute_backward ? std::min(tokens, double(c.loss_chunk())) : tokens;
+  const double logits = chunk * double(c.vocab_size) * (w + (s == w ? 0 : s));
+  return double(c.total_ut_steps) * kept + std::max(largest, logits) + 3 * w * tokens * double(c.n_embd);
+}
+
+std::string bytes_text(double bytes) {
+  constexpr double gib = 1 << 30, mib = 1 << 20;
+  return bytes >= gib ? fmt::format("{:.2f} GiB", bytes / gib) : fmt::format("{:.0f} MiB", bytes / mib);
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const RunConfig& config) {
+  const auto [compute, narrow] = storage_of(config.train.precision);
+  const Gpt model(config.model);
+  MemoryPlan plan{.optimizer = double(
+                      Optimizer::state_bytes(model.store(), optimizer_settings(config, plan_batches(config)), compute, narrow)),
+                  .activations = activation_bytes(config)};
+  for (const Parameter& p : model.store().parameters()) {
+    const double n = double(p.spec.shape.size());
+    const DType master = ParameterStore::master_dtype(p.spec, compute, narrow), value = p.always_wide() ? wide(compute) : compute;
+    plan.parameters += n * double(size_of(master) + (value == master ? 0 : size_of(value)));
+    plan.gradients += n * double(size_of(wide(compute)) + (master == wide(compute) ? 0 : size_of(master)));
+  }
+  return plan;
+}
+
+nlohmann::ordered_json dry_run(const RunConfig& config) {
+  const ModelConfig& m = config.model;
+  const TrainConfig& t = config.train;
+  const RunSizes sizes = plan_sizes(config);
+  const BatchPlan& b = sizes.batches;
+  const ParameterCounts& p = sizes.parameters;
+  const double tokens = double(b.steps) * double(b.batch_tokens);
+  const StepRates rates = rates_at(optimizer_settings(config, b), {});
+  const MemoryPlan memory = plan_memory(config);
+  return {{"n_layer", m.n_layer},
+          {"n_head", m.n_head},
+          {"n_kv_head", m.n_kv()},
+          {"n_embd", m.n_embd},
+          {"sequence_len", m.sequence_len},
+          {"vocab_size", m.vocab_size},
+          {"n_exp", m.n_exp},
+          {"moe_top_k", m.moe_top_k},
+          {"moe_layers", m.moe_layers()},
+          {"parameters",
+           {{"total", p.total},
+            {"wte", p.embedding},
+            {"value_embeds", p.value_embeddings},
+            {"lm_head", p.lm_head},
+            {"transformer_matrices", p.blocks},
+            {"scalars", p.scalars},
+            {"active", int64_t(p.active)}}},
+          {"scaling_params", sizes.scaling_parameters},
+          {"scaling_params_adjusted", sizes.adjusted_counting},
+          {"target_tokens", int64_t(sizes.token_budget)},
+          {"total_batch_size", b.batch_tokens},
+          {"num_iterations", b.steps},
+          {"grad_accum_steps", b.micro_batches},
+          {"last_micro_batch_rows", b.last_rows},
+          {"tokens", int64_t(tokens)},
+          {"tokens_per_scaling_param", tokens / sizes.scaling_parameters},
+          {"flops_per_token", sizes.flops.active},
+          {"flops_reference", sizes.flops.reference},
+          {"total_flops", sizes.flops.active * tokens},
+          {"total_flops_reference", sizes.flops.reference * tokens},
+          {"lr_lm_head", rates.lr.lm_head},
+          {"lr_embedding", rates.lr.embedding},
+          {"lr_kappa", rates.lr.kappa},
+          {"lr_resid_lambdas", rates.lr.resid_lambdas},
+          {"lr_x0_lambdas", rates.lr.x0_lambdas},
+          {"lr_matrix", rates.lr.matrix},
+          {"weight_decay", rates.weight_decay},
+          {"kappa_delay_start_iterations",
+           kappa_delay(b.steps, t.kappa_delay_start_min_iterations, t.kappa_delay_start_iteration_frac)},
+          {"precision", names_of(t.precision)[size_t(t.precision)]},
+          {"memory",
+           {{"parameters", memory.parameters},
+            {"gradients", memory.gradients},
+            {"optimizer", memory.optimizer},
+            {"activations", memory.activations},
+            {"total", memory.total()}}}};
+}
+
+std::string describe_dry_run(const nlohmann::ordered_json& r) {
+  const auto& p = r.at("parameters");
+  const auto& m = r.at("memory");
+  const auto number = [](const nlohmann::ordered_json& value) { return value.get<double>(); };
+  return fmt::format(
+      "model       {} layers ({} of them MoE: {} experts, top-{}), {} channels, {} heads, rows of {} tokens, {} token types\n"
+      "parameters  {:.4g} ({:.4g} of them meet a token): blocks {:.4g}, embedding {:.4g}, value embeddings {:.4g}, lm_head "
+      "{:.4g}\n"
+      "run         {} steps of {} tokens ({} micro-batches, the last of {} rows): {:.4g} tokens, {:.3f} for each of {:.5g} "
+      "scaling "
+      "parameters\n"
+      "FLOPs       {:.4g} a token ({:.4g} with all experts counted, as the paper's code does), {:.4g} in all\n"
+      "rates       lm_head {:.4g}, embeddings {:.4g}, κ {:.4g} from step {}, matrices {:.4g} with decay {:.4g}\n"
+      "memory      {}: parameters {}, gradients {}, optimizer {}, activations about {}",
+      r.at("n_layer").get<int64_t>(), r.at("moe_layers").get<int64_t>(), r.at("n_exp").get<int64_t>(),
+      r.at("moe_top_k").get<int64_t>(), r.at("n_embd").get<int64_t>(), r.at("n_head").get<int64_t>(),
+      r.at("sequence_len").get<int64_t>(), r.at("vocab_size").get<int64_t>(), number(p.at("total")), number(p.at("active")),
+      number(p.at("transformer_matrices")), number(p.at("wte")), number(p.at("value_embeds")), number(p.at("lm_head")),
+      r.at("num_iterations").get<int64_t>(), r.at("total_batch_size").get<int64_t>(), r.at("grad_accum_steps").get<int64_t>(),
+      r.at("last_micro_batch_rows").get<int64_t>(), number(r.at("tokens")), number(r.at("tokens_per_scaling_param")),
+      number(r.at("scaling_params")), number(r.at("flops_per_token")), number(r.at("flops_reference")),
+      number(r.at("total_flops")), number(r.at("lr_lm_head")), number(r.at("lr_embedding")), number(r.at("lr_kappa")),
+      r.at("kappa_delay_start_iterations").get<int64_t>(), number(r.at("lr_matrix")), number(r.at("weight_decay")),
+      bytes_text(number(m.at("total"))), bytes_text(number(m.at("parameters"))), bytes_text(number(m.at("gradients"))),
+      bytes_text(number(m.at("optimizer"))), bytes_text(number(m.at("activations"))));
+}
+
+}  // namespace kappa
