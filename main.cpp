@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   app.failure_message([](const CLI::App*, const CLI::Error& error) { return std::string("kappa: ") + error.what() + "\n"; });
   kappa::add_train_command(app);
   kappa::add_audit_command(app);
+  kappa::add_bench_command(app);
   kappa::add_generate_command(app);
 
   try {

@@ -11,6 +11,7 @@ namespace kappa {
 
 void add_train_command(CLI::App& app);
 void add_audit_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
 
 /// Version, commit, compiler and what the products run on.
 std::string version();

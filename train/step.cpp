@@ -52,6 +52,7 @@ StepLosses TrainingStep::accumulate(int64_t t, const std::function<Batch()>& nex
 }
 
 void TrainingStep::update(int64_t t) {
+  const PhaseScope phase(Phase::update);
   balance_experts();
   optimizer_.step(plan_step(config_, batches_, t).optimizer);
 }

@@ -41,7 +41,8 @@ void Tape::backward(const Tensor& loss) {
 }
 
 void Tape::run() {
-  Pause pause;
+  const Pause pause;
+  const PhaseScope phase(Phase::backward);
   for (; !nodes_.empty(); nodes_.pop_back())
     if (Node& node = nodes_.back(); std::ranges::any_of(node.outputs, [](const GradientRef& g) { return g->written; }))
       node.backward();

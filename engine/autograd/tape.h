@@ -25,7 +25,9 @@ GradOut<T> contribute(const GradientRef& gradient) {
   if (gradient->dtype != TypeOf<T>::value)
     throw std::logic_error(
         fmt::format("a {} gradient was offered {} contributions", name_of(gradient->dtype), name_of(TypeOf<T>::value)));
-  if (!gradient->memory) gradient->memory = allocate(gradient->shape.size() * size_of(gradient->dtype), gradient->device);
+  const int64_t bytes = gradient->shape.size() * size_of(gradient->dtype);
+  if (!gradient->memory) gradient->memory = allocate(bytes, gradient->device);
+  if (Profile* profile = Profile::current()) profile->touch(gradient->memory.get(), gradient->written ? 2 * bytes : bytes);
   return {reinterpret_cast<T*>(gradient->memory.get()), std::exchange(gradient->written, true)};
 }
 template <class T>
@@ -36,7 +38,10 @@ GradOut<T> contribute(const Tensor& x) {
 /// An output's gradient, null if nothing contributed to it.
 template <class T>
 const T* read(const GradientRef& gradient) {
-  return gradient && gradient->written ? reinterpret_cast<const T*>(gradient->memory.get()) : nullptr;
+  if (!gradient || !gradient->written) return nullptr;
+  if (Profile* profile = Profile::current())
+    profile->touch(gradient->memory.get(), gradient->shape.size() * size_of(gradient->dtype));
+  return reinterpret_cast<const T*>(gradient->memory.get());
 }
 
 class Tape {

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 
+#include "engine/core/profile.h"
 #include "engine/device/gemm.h"
 
 #ifdef KAPPA_WITH_OPENBLAS
@@ -34,6 +35,7 @@ static bool one_thread = (openblas_set_num_threads(1), true);
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
+  const ProductScope scope(2 * p.m * p.n * p.k);
   static_cast<void>(one_thread);
   const auto flag = [](bool transpose) { return transpose ? CblasTrans : CblasNoTrans; };
   const auto call = [&](auto gemm) {
@@ -52,6 +54,7 @@ const char* blas_name() { return openblas_get_config(); }
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
+  const ProductScope scope(2 * p.m * p.n * p.k);
   multiply_tile_eigen(p);
 }
 

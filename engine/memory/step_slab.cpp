@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "engine/core/error.h"
+#include "engine/core/profile.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -49,10 +50,12 @@ Memory StepSlab::allocate(int64_t bytes) {
   ASAN_UNPOISON_MEMORY_REGION(data, size_t(bytes));
   ASAN_POISON_MEMORY_REGION(data + bytes, size_t(size - bytes));
   if (poison_) std::memset(data, 0xff, size_t(bytes));
+  if (Profile* profile = Profile::current()) profile->took(data, size);
   return Memory(data, [this, offset = offset, size](std::byte*) { release(offset, size); });
 }
 
 void StepSlab::release(int64_t offset, int64_t bytes) {
+  if (Profile* profile = Profile::current()) profile->returned(base_ + offset);
   ASAN_POISON_MEMORY_REGION(base_ + offset, size_t(bytes));
   in_use_ -= bytes;
   auto next = free_.lower_bound(offset);

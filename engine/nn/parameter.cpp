@@ -90,6 +90,7 @@ static KAPPA_WIDE void copy_range(const From* from, To* to, Range r) {
 }
 
 void ParameterStore::refresh_values() {
+  const OpScope scope("refresh_values");
   for (Parameter& p : parameters_) {
     const auto copy = [&]<class From, class To>(From, To) {
       const From* const from = p.master.data<From>();
@@ -116,6 +117,8 @@ void ParameterStore::settle_gradients() {
 }
 
 void ParameterStore::zero_gradients() {
+  const OpScope scope("zero_gradients");
+  if (Profile* profile = Profile::current()) profile->touch(gradients_->data(), gradients_->size());
   const int64_t page = int64_t{1} << 20;
   parallel_ranges(gradients_->size(), page,
                   [&](Range r) { std::memset(gradients_->data() + r.begin, 0, size_t(r.end - r.begin)); });

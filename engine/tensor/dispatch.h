@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "engine/core/profile.h"
 #include "engine/tensor/tensor.h"
 
 namespace kappa {
@@ -12,6 +13,7 @@ namespace kappa {
 template <class Body>
 void dispatch(std::string_view op, DType dtype, Device device, Body&& body) {
   require(device == Device::cpu, "{} has no kernels for --device {} yet; --device cpu has them all", op, name_of(device));
+  const OpScope scope(op);
   switch (dtype) {
     case DType::f64:
       return body(double{}, CpuQueue{});

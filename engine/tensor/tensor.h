@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/core/element.h"
+#include "engine/core/profile.h"
 #include "engine/core/queue.h"
 #include "engine/memory/persistent_slab.h"
 #include "engine/tensor/shape.h"
@@ -48,6 +49,7 @@ class Tensor {
   T* data() const {
     if (memory_ && TypeOf<T>::value != dtype_)
       throw std::logic_error(fmt::format("asked a {} tensor for {} elements", name_of(dtype_), name_of(TypeOf<T>::value)));
+    if (Profile* profile = Profile::current()) profile->touch(memory_.get(), bytes());
     return reinterpret_cast<T*>(memory_.get());
   }
   std::byte* raw() const { return memory_.get(); }

@@ -27,11 +27,31 @@ static void check(const CrossEntropyInputs& in) {
 struct Chunk {
   int64_t begin, count;
 };
-template <class Body>
-static void for_chunks(const CrossEntropyInputs& in, Body body) {
-  for (int64_t begin = 0; begin < in.hidden.dim(0); begin += in.chunk_tokens)
-    body(Chunk{begin, std::min(in.chunk_tokens, in.hidden.dim(0) - begin)});
-}
+
+/// Where the logits of a chunk are: those of the tokens from `first_kept` on stay until the way back, the others share the first
+/// rows of the memory.
+class ChunkedLogits {
+ public:
+  ChunkedLogits(const CrossEntropyInputs& in, bool keep_all)
+      : tokens_(in.hidden.dim(0)),
+        chunk_tokens_(in.chunk_tokens),
+        chunks_((tokens_ + chunk_tokens_ - 1) / chunk_tokens_),
+        first_kept_(keep_all || chunks_ == 0 ? 0 : (chunks_ - 1) * chunk_tokens_),
+        values_(Tensor::empty({keep_all ? tokens_ : chunk_rows(), in.vocabulary}, wide(in.hidden.dtype()), in.hidden.device())) {}
+
+  int64_t chunks() const { return chunks_; }
+  int64_t chunk_rows() const { return std::min(chunk_tokens_, tokens_); }
+  Chunk chunk(int64_t i) const { return {i * chunk_tokens_, std::min(chunk_tokens_, tokens_ - i * chunk_tokens_)}; }
+  bool kept(Chunk chunk) const { return chunk.begin >= first_kept_; }
+  template <class W>
+  W* of(Chunk chunk) const {
+    return values_.data<W>() + (kept(chunk) ? chunk.begin - first_kept_ : 0) * values_.dim(1);
+  }
+
+ private:
+  int64_t tokens_, chunk_tokens_, chunks_, first_kept_;
+  Tensor values_;
+};
 
 template <class T, class Queue>
 static void capped_logits(Queue queue, const CrossEntropyInputs& in, Chunk chunk, Wide<T>* logits) {
@@ -48,34 +68,34 @@ Tensor softcapped_cross_entropy(const CrossEntropyInputs& in) {
   const int64_t tokens = in.hidden.dim(0), vocabulary = in.vocabulary;
   const Tensor losses = Tape::output({in.hidden, in.weight}, {tokens}, wide(dtype), device);
   const Tensor log_sums = Tensor::empty({tokens}, wide(dtype), device);
-  const bool keep = losses.tracked() && !in.recompute;
-  const int64_t chunk_rows = std::min(in.chunk_tokens, tokens);
-  const Tensor logits = Tensor::empty({keep ? tokens : chunk_rows, vocabulary}, wide(dtype), device);
+  const ChunkedLogits logits(in, losses.tracked() && !in.recompute);
 
   dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
     using W = Wide<T>;
-    for_chunks(in, [&](Chunk chunk) {
-      W* const y = logits.data<W>() + (keep ? chunk.begin * vocabulary : 0);
+    for (int64_t i = 0; i < logits.chunks(); ++i) {
+      const Chunk chunk = logits.chunk(i);
+      W* const y = logits.of<W>(chunk);
       capped_logits<T>(queue, in, chunk, y);
       softmax_losses(
           queue,
           LogitRows<W>{chunk.count, vocabulary, y, in.targets.data<int32_t>() + chunk.begin, log_sums.data<W>() + chunk.begin},
           losses.data<W>() + chunk.begin);
-    });
+    }
   });
 
-  Tape::record(op, {losses}, [in, log_sums, kept = keep ? logits : Tensor(), dlosses = losses.gradient()] {
+  // The last chunk's logits are still there: from it on backwards.
+  Tape::record(op, {losses}, [in, log_sums, logits, dlosses = losses.gradient()] {
     const DType type = in.hidden.dtype();
-    const int64_t c = in.hidden.dim(1), v = in.vocabulary, rows = std::min(in.chunk_tokens, in.hidden.dim(0));
-    const Tensor again = kept ? Tensor() : Tensor::empty({rows, v}, wide(type), in.hidden.device());
-    const Tensor narrow = type == wide(type) ? Tensor() : Tensor::empty({rows, v}, type, in.hidden.device());
+    const int64_t c = in.hidden.dim(1), v = in.vocabulary;
+    const Tensor narrow = type == wide(type) ? Tensor() : Tensor::empty({logits.chunk_rows(), v}, type, in.hidden.device());
     dispatch(op, type, in.hidden.device(), [&]<class T>(T, auto queue) {
       using W = Wide<T>;
       const GradOut<T> dh = contribute<T>(in.hidden);
       const GradOut<W> dw = contribute<W>(in.weight);
-      for_chunks(in, [&](Chunk chunk) {
-        W* const y = kept ? kept.data<W>() + chunk.begin * v : again.data<W>();
-        if (!kept) capped_logits<T>(queue, in, chunk, y);
+      for (int64_t i = logits.chunks(); i-- > 0;) {
+        const Chunk chunk = logits.chunk(i);
+        W* const y = logits.of<W>(chunk);
+        if (!logits.kept(chunk)) capped_logits<T>(queue, in, chunk, y);
         T* dz;
         if constexpr (std::is_same_v<T, W>)
           dz = y;
@@ -88,7 +108,7 @@ Tensor softcapped_cross_entropy(const CrossEntropyInputs& in) {
         gemm(queue, {.m = chunk.count, .n = c, .k = v}, dz, in.weight.data<T>(),
              GradOut<T>{dh ? dh.data + chunk.begin * c : nullptr, dh.add});
         gemm(queue, {.m = v, .n = c, .k = chunk.count, .transpose_a = true}, dz, h, dw);
-      });
+      }
     });
   });
   return losses;

@@ -17,7 +17,7 @@ struct CrossEntropyInputs {
   Tensor targets;         // [N] int32; −1 is ignored
   int64_t vocabulary;     // V
   int64_t chunk_tokens;   // tokens whose logits exist at once
-  bool recompute = true;  // on the way back compute them again; otherwise all [N, V] are kept
+  bool recompute = true;  // on the way back compute all but the last chunk's again; otherwise all [N, V] are kept
 };
 
 /// The loss of every token, [N] wide; 0 where the target is −1. Throws InputError for a target outside of −1 … V−1.

@@ -1,0 +1,131 @@
+#pragma once
+// Where time and memory go, op by op.
+//
+// A few places that all ops pass through report here: their dispatch, the tensors they are handed, the products they are made of,
+// the step slab. While no Profile is alive, each of these costs one comparison.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace kappa {
+
+enum class Phase : uint8_t { forward, backward, update };
+
+constexpr const char* name_of(Phase phase) {
+  return phase == Phase::forward ? "forward" : phase == Phase::backward ? "backward" : "update";
+}
+
+/// Collects while it is alive. At most one at a time; ops run on the thread that made it, products on any.
+class Profile {
+ public:
+  struct Row {
+    int64_t calls = 0;
+    double seconds = 0;
+    double product_seconds = 0;  // in matrix products, summed over threads
+    double flops = 0;            // of matrix products
+    double bytes = 0;            // of the tensors read and written, each counted once a call
+    int64_t held = 0;            // bytes taken from the step slab and not yet returned
+    int64_t held_at_peak = 0;    // the same when all ops together held most
+  };
+  using Key = std::pair<std::string_view, Phase>;
+
+  Profile();
+  ~Profile();
+  Profile(const Profile&) = delete;
+  Profile& operator=(const Profile&) = delete;
+
+  /// None: nobody is asking.
+  static Profile* current() { return current_; }
+
+  const std::map<Key, Row>& rows() const { return rows_; }
+  int64_t peak() const { return peak_; }  // bytes of the step slab
+  /// Forgets calls, times and counts; what is held stays known.
+  void restart();
+
+  void open(std::string_view op);  // within another op it is part of that one
+  void close();
+  Phase enter(Phase phase) { return std::exchange(phase_, phase); }
+  void touch(const void* data, int64_t bytes);
+  void took(const void* block, int64_t bytes);  // between two ops: the next one's
+  void returned(const void* block);
+  void add_product(std::chrono::nanoseconds time, int64_t flops);  // from any thread
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Block {
+    Row* owner;
+    int64_t bytes;
+  };
+  void own(const void* block, int64_t bytes);
+
+  inline static Profile* current_ = nullptr;
+  std::map<Key, Row> rows_;
+  std::unordered_map<const void*, Block> blocks_;
+  std::vector<std::pair<const void*, int64_t>> unowned_;
+  std::vector<const void*> touched_;
+  Row* open_ = nullptr;
+  int depth_ = 0;
+  Phase phase_ = Phase::forward;
+  Clock::time_point opened_;
+  std::atomic<int64_t> product_nanoseconds_{0}, product_flops_{0};
+  int64_t in_use_ = 0, peak_ = 0;
+};
+
+/// One call of an op.
+class OpScope {
+ public:
+  explicit OpScope(std::string_view op) : profile_(Profile::current()) {
+    if (profile_) profile_->open(op);
+  }
+  ~OpScope() {
+    if (profile_) profile_->close();
+  }
+  OpScope(const OpScope&) = delete;
+  OpScope& operator=(const OpScope&) = delete;
+
+ private:
+  Profile* profile_;
+};
+
+/// What the ops in it are done for; forward where nothing else is said.
+class PhaseScope {
+ public:
+  explicit PhaseScope(Phase phase) : profile_(Profile::current()) {
+    if (profile_) outer_ = profile_->enter(phase);
+  }
+  ~PhaseScope() {
+    if (profile_) profile_->enter(outer_);
+  }
+  PhaseScope(const PhaseScope&) = delete;
+  PhaseScope& operator=(const PhaseScope&) = delete;
+
+ private:
+  Profile* profile_;
+  Phase outer_ = Phase::forward;
+};
+
+/// One matrix product on one thread.
+class ProductScope {
+ public:
+  explicit ProductScope(int64_t flops) : profile_(Profile::current()), flops_(flops) {
+    if (profile_) begin_ = std::chrono::steady_clock::now();
+  }
+  ~ProductScope() {
+    if (profile_) profile_->add_product(std::chrono::steady_clock::now() - begin_, flops_);
+  }
+  ProductScope(const ProductScope&) = delete;
+  ProductScope& operator=(const ProductScope&) = delete;
+
+ private:
+  Profile* profile_;
+  int64_t flops_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+}  // namespace kappa

@@ -1,0 +1,144 @@
+#include "train/bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <numeric>
+
+#include "engine/core/philox.h"
+#include "engine/device/gemm.h"
+#include "engine/device/thread_pool.h"
+#include "engine/memory/scratch.h"
+#include "train/step.h"
+
+namespace kappa {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+template <class Body>
+double seconds_of(Body body) {
+  const auto start = Clock::now();
+  body();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The shortest of a few.
+template <class Body>
+double best_seconds_of(Body body) {
+  double best = seconds_of(body);
+  for (int i = 0; i < 12; ++i) best = std::min(best, seconds_of(body));
+  return best;
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/// Rows of random ids, each predicting the next.
+Batch random_batch(const RunConfig& config, int64_t step) {
+  const int64_t rows = config.train.device_batch_size, length = config.model.sequence_len;
+  const Random random(uint64_t(config.train.seed), "bench ids", uint64_t(step));
+  const auto id = [&](int64_t i) { return int32_t(random.uniform<double>(i) * double(config.model.vocab_size)); };
+  Batch batch;
+  batch.rows = rows, batch.length = length;
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t t = 0; t < length; ++t) {
+      batch.inputs.push_back(id(row * (length + 1) + t));
+      batch.targets.push_back(id(row * (length + 1) + t + 1));
+    }
+  return batch;
+}
+
+int64_t resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t(usage.ru_maxrss) * 1024;
+}
+
+/// The rows of `profile`, and what is left of `total` seconds as one more.
+std::vector<BenchRow> rows_of(const Profile& profile, double steps, double total) {
+  std::vector<BenchRow> rows;
+  double left = total;
+  for (const auto& [key, row] : profile.rows()) {
+    left -= row.seconds;
+    rows.push_back({.op = std::string(key.first),
+                    .phase = key.second,
+                    .calls = double(row.calls) / steps,
+                    .seconds = row.seconds / steps,
+                    .share = row.seconds / total,
+                    .product_share = row.seconds > 0 ? row.product_seconds / (row.seconds * threads()) : 0,
+                    .flops = row.flops / steps,
+                    .bytes = row.bytes / steps,
+                    .held = row.held_at_peak});
+  }
+  std::ranges::sort(rows, std::greater(), &BenchRow::seconds);
+  rows.push_back({.op = "other", .phase = Phase::forward, .calls = 0, .seconds = left / steps, .share = left / total});
+  return rows;
+}
+
+}  // namespace
+
+MachinePeaks measure_peaks() {
+  constexpr int64_t side = 1536, large = int64_t{1} << 24;
+  MachinePeaks peaks{};
+  {
+    const Scratch<float> a(CpuQueue{}, side * side), b(CpuQueue{}, side * side), c(CpuQueue{}, side * side);
+    std::fill_n(static_cast<float*>(a), side * side, 1.0f);
+    std::fill_n(static_cast<float*>(b), side * side, 1.0f);
+    const double seconds =
+        best_seconds_of([&] { gemm<float, float>(CpuQueue{}, {.m = side, .n = side, .k = side}, a, b, GradOut<float>{c}); });
+    peaks.product = 2.0 * double(side * side * side) / seconds;
+  }
+  const Scratch<float> from(CpuQueue{}, large), to(CpuQueue{}, large);
+  std::fill_n(static_cast<float*>(from), large, 1.0f);
+  const double seconds = best_seconds_of([&] {
+    parallel_ranges(large, 1 << 18,
+                    [&](Range r) { std::memcpy(to + r.begin, from + r.begin, size_t(r.end - r.begin) * sizeof(float)); });
+  });
+  peaks.copy = 2.0 * sizeof(float) * double(large) / seconds;
+  return peaks;
+}
+
+BenchReport bench(const RunConfig& config, const BenchOptions& options) {
+  const BatchPlan batches = plan_sizes(config).batches;
+  const Storage storage = storage_of(config.train.precision);
+  Gpt model(config.model, storage.compute, storage.narrow);
+  model.initialize(uint64_t(config.train.seed), config.train.router_init == RouterInit::zeros);
+  Optimizer optimizer(model.store(), optimizer_settings(config, batches));
+  TrainingStep step(config, batches, model, optimizer);
+
+  Profile profile;
+  std::vector<double> forward_backward, whole;
+  int64_t drawn = 0;
+  for (int64_t t = 0; t < options.warmup + options.steps; ++t) {
+    if (t == options.warmup) profile.restart(), forward_backward.clear(), whole.clear();
+    forward_backward.push_back(seconds_of([&] { step.accumulate(t, [&] { return random_batch(config, drawn++); }); }));
+    whole.push_back(forward_backward.back() + seconds_of([&] { step.update(t); }));
+  }
+
+  BenchReport report{.threads = threads(), .steps = options.steps, .tokens = batches.batch_tokens};
+  report.forward_backward = median(forward_backward);
+  report.step = median(whole);
+  const double total = std::accumulate(whole.begin(), whole.end(), 0.0), steps = double(options.steps);
+  report.mean_step = total / steps;
+  report.rows = rows_of(profile, steps, total);
+  double product_seconds = 0;
+  for (const auto& [key, row] : profile.rows())
+    if (key.second != Phase::update) report.flops += row.flops / steps, product_seconds += row.product_seconds;
+  report.product_share =
+      product_seconds / (std::accumulate(forward_backward.begin(), forward_backward.end(), 0.0) * double(threads()));
+  report.memory = {.parameters = model.store().value_bytes(),
+                   .gradients = model.store().gradient_bytes(),
+                   .optimizer = optimizer.state_bytes(),
+                   .activations = profile.peak(),
+                   .resident = resident_bytes()};
+  report.peaks = measure_peaks();  // last: they need memory that the model does not
+  return report;
+}
+
+}  // namespace kappa
