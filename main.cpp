@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "data/data_command.h"
 #include "engine/core/error.h"
 #include "train/commands.h"
 
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   app.failure_message([](const CLI::App*, const CLI::Error& error) { return std::string("kappa: ") + error.what() + "\n"; });
   kappa::add_train_command(app);
   kappa::add_audit_command(app);
+  kappa::add_data_command(app);
 
   try {
     app.parse(argc, argv);
