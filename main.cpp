@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "data/data_command.h"
 #include "engine/core/error.h"
 #include "eval/commands.h"
 #include "train/commands.h"
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   kappa::add_audit_command(app);
   kappa::add_bench_command(app);
   kappa::add_generate_command(app);
+  kappa::add_data_command(app);
 
   try {
     app.parse(argc, argv);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 
+#include "data/json_lines.h"
+#include "data/parquet_documents.h"
 #include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/file.h"
@@ -27,79 +27,39 @@ class TextFile : public DocumentReader {
     RepairedText repaired = repair_utf8(read_file(path_, std::numeric_limits<int64_t>::max()));
     require(!repaired.text.empty(), "{}: expected text, found an empty file", path_.string());
     text = std::move(repaired.text);
-    replacements_ = repaired.replacements;
+    counts_.replacements = repaired.replacements;
     return true;
   }
-  int64_t replacements() const override { return replacements_; }
+  ReadCounts counts() const override { return counts_; }
 
  private:
   fs::path path_;
   bool done_ = false;
-  int64_t replacements_ = 0;
-};
-
-/// JSON text is UTF-8 by definition, so bytes that are not are an error here, not a replacement.
-class JsonLinesFile : public DocumentReader {
- public:
-  explicit JsonLinesFile(const fs::path& path) : name_(path.string()), file_(path, std::ios::binary) {
-    require(file_.is_open(), "{}: cannot open", name_);
-  }
-
-  bool next(std::string& text) override {
-    while (std::getline(file_, line_)) {
-      ++number_;
-      if (line_.find_first_not_of(" \t\r") == std::string::npos) continue;
-      text = parse();
-      return true;
-    }
-    require(file_.eof(), "{}: cannot read on after line {}", name_, number_);
-    return false;
-  }
-
- private:
-  std::string parse() const {
-    nlohmann::json object;
-    try {
-      object = nlohmann::json::parse(line_);
-    } catch (const nlohmann::json::parse_error& error) {
-      throw InputError(fmt::format("{}:{}: not JSON: {}", name_, number_, printable(error.what())));
-    }
-    require(object.is_object(), "{}:{}: expected a JSON object, found {}", name_, number_, object.type_name());
-    const auto found = object.find("text");
-    require(found != object.end(), "{}:{}: the key text is missing", name_, number_);
-    require(found->is_string(), "{}:{}: text: expected a string, found {}", name_, number_, found->type_name());
-    std::string& text = found->get_ref<std::string&>();
-    require(!text.empty(), "{}:{}: text: expected text, found an empty string", name_, number_);
-    return std::move(text);
-  }
-
-  std::string name_;
-  std::ifstream file_;
-  std::string line_;
-  int64_t number_ = 0;
+  ReadCounts counts_;
 };
 
 /// Several files as one; each is opened when its turn comes.
 class Files : public DocumentReader {
  public:
-  explicit Files(std::vector<fs::path> paths) : paths_(std::move(paths)) {}
+  Files(std::vector<fs::path> paths, DocumentOptions options) : paths_(std::move(paths)), options_(std::move(options)) {}
 
   bool next(std::string& text) override {
     for (;;) {
       if (current_ && current_->next(text)) return true;
-      if (current_) replacements_ += current_->replacements();
+      if (current_) finished_ = counts();
       current_.reset();
       if (opened_ == paths_.size()) return false;
-      current_ = open_documents(paths_[opened_++]);
+      current_ = open_documents(paths_[opened_++], options_);
     }
   }
-  int64_t replacements() const override { return replacements_ + (current_ ? current_->replacements() : 0); }
+  ReadCounts counts() const override { return current_ ? finished_ + current_->counts() : finished_; }
 
  private:
   std::vector<fs::path> paths_;
+  DocumentOptions options_;
   size_t opened_ = 0;
   std::unique_ptr<DocumentReader> current_;
-  int64_t replacements_ = 0;
+  ReadCounts finished_;  // of the files before it
 };
 
 /// Documents every, 2·every, … (counted from 1), or all others.
@@ -113,13 +73,20 @@ class EveryNth : public DocumentReader {
       if ((++count_ % every_ == 0) == (split_ == Split::validation)) return true;
     return false;
   }
-  int64_t replacements() const override { return all_->replacements(); }
+  ReadCounts counts() const override { return all_->counts(); }
 
  private:
   std::unique_ptr<DocumentReader> all_;
   int64_t every_, count_ = 0;
   Split split_;
 };
+
+bool is_json_lines(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".jsonl") || name.ends_with(".jsonl.gz") || name.ends_with(".jsonl.zst");
+}
+
+bool is_parquet(const fs::path& path) { return path.extension() == ".parquet"; }
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -132,21 +99,22 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   require(!error, "{}: cannot read this folder: {}", folder.string(), error.message());
   std::vector<fs::path> paths;
   for (const auto& entry : entries) {
-    const fs::path extension = entry.path().extension();
-    if (entry.is_regular_file() && (extension == ".jsonl" || extension == ".txt")) paths.push_back(entry.path());
+    const fs::path& path = entry.path();
+    const bool is_text = is_parquet(path) || is_json_lines(path) || path.extension() == ".txt";
+    if (entry.is_regular_file() && is_text) paths.push_back(path);
   }
-  require(!paths.empty(), "{}: expected .jsonl or .txt files in this folder, found none", folder.string());
+  require(!paths.empty(), "{}: expected .parquet, .jsonl or .txt files in this folder, found none", folder.string());
   std::ranges::sort(paths);
   return paths;
 }
 
 }  // namespace
 
-std::unique_ptr<DocumentReader> open_documents(const fs::path& path) {
+std::unique_ptr<DocumentReader> open_documents(const fs::path& path, const DocumentOptions& options) {
   require(is_there(path), "{}: there is no such file or folder", path.string());
-  if (fs::is_directory(path)) return std::make_unique<Files>(files_in(path));
-  if (path.extension() == ".jsonl") return std::make_unique<JsonLinesFile>(path);
-  require(path.extension() != ".parquet", "{}: expected text or JSON Lines, found Parquet", path.string());
+  if (fs::is_directory(path)) return std::make_unique<Files>(files_in(path), options);
+  if (is_parquet(path)) return std::make_unique<ParquetDocuments>(path, options);
+  if (is_json_lines(path)) return std::make_unique<JsonLines>(open_bytes(path), path.string(), options.field);
   return std::make_unique<TextFile>(path);
 }
 

@@ -9,22 +9,40 @@
 
 namespace kappa {
 
-/// Documents in a fixed order, read once from first to last. A new file format is another subclass, and a line in
-/// open_documents().
+/// What was met while reading, besides documents.
+struct ReadCounts {
+  int64_t replacements = 0;  // ill-formed parts that became U+FFFD
+  int64_t nulls = 0;         // rows without a text, which are no documents
+  int64_t damaged = 0;       // row groups left out because a part of them cannot be read
+
+  ReadCounts operator+(const ReadCounts& o) const {
+    return {replacements + o.replacements, nulls + o.nulls, damaged + o.damaged};
+  }
+  bool operator==(const ReadCounts&) const = default;
+};
+
+/// Documents in a fixed order, read once from first to last, in memory one (or, of Parquet, one page of them) at a time. A new
+/// file format is another subclass, and a line in open_documents().
 class DocumentReader {
  public:
   virtual ~DocumentReader() = default;
-  /// The next document, well-formed UTF-8 and not empty; false at the end. Throws InputError naming the file, and the line if it
-  /// has any.
+  /// The next document, well-formed UTF-8, perhaps empty; false at the end. Throws InputError naming the file, and the line or
+  /// the row group and page.
   virtual bool next(std::string& text) = 0;
-  /// How many ill-formed parts were replaced by U+FFFD in what was read so far.
-  virtual int64_t replacements() const { return 0; }
+  /// Of what was read so far.
+  virtual ReadCounts counts() const { return {}; }
 };
 
-/// Reads `path`: a .jsonl file (the string `text` of one JSON object a line; blank lines do not count), any other file (plain
-/// text, one document), or a folder (its .jsonl and .txt files in the order of their names, subfolders and other files left out).
-/// Throws InputError naming the path if it does not exist or there is nothing to read.
-std::unique_ptr<DocumentReader> open_documents(const std::filesystem::path& path);
+struct DocumentOptions {
+  std::string field = "text";  // the Parquet column, the key in JSON Lines
+  bool skip_damaged = false;   // leave out Parquet row groups that cannot be read to their end, instead of throwing
+};
+
+/// Reads `path`: a .parquet file (all rows of a column of strings), a .jsonl, .jsonl.gz or .jsonl.zst file (a string of one JSON
+/// object a line), any other file (plain text, one document), or a folder (its files of these names and .txt, in the order of
+/// their names; subfolders and other files are left out). Throws InputError naming the path if it does not exist or there is
+/// nothing to read.
+std::unique_ptr<DocumentReader> open_documents(const std::filesystem::path& path, const DocumentOptions& options = {});
 
 /// The key data.validation: which documents are held out from training. Nothing if neither is set.
 struct Validation {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/fingerprint.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/device/thread_pool.h"
@@ -57,13 +58,13 @@ std::vector<Segment> CorpusStream::slice(int64_t index) const {
 bool CorpusStream::begins_epoch(int64_t index) const { return index % ceil_div(share_, slice_size) == 0; }
 
 uint64_t CorpusStream::fingerprint() const {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a, a number at a time
-  const auto add = [&](auto value) { hash = (hash ^ uint64_t(value)) * 0x100000001b3u; };
+  Fingerprint fingerprint;
+  const auto add = [&](auto value) { fingerprint.add(uint64_t(value)); };
   for (int32_t token : corpus_.tokens) add(token);
   for (int64_t begin : corpus_.begins) add(begin);
   const auto [length, long_documents, seed, rank, world] = options_;
   add(length), add(long_documents), add(seed), add(rank), add(world);
-  return hash;
+  return fingerprint.value();
 }
 
 }  // namespace kappa

@@ -14,11 +14,11 @@ struct Segment {
 };
 
 /// Segments come in slices, for the packer fills its buffer slice by slice. All functions are pure: what they give depends on
-/// nothing that was asked before, so that a position in the stream is one number. Parquet shards are another subclass.
+/// nothing that was asked before, so that a position in the stream is one number. Another subclass is ShardStream.
 class SegmentStream {
  public:
   virtual ~SegmentStream() = default;
-  /// The segments of slice 0, 1, …; at least one, at most 128.
+  /// The segments of slice 0, 1, …; at most 128, in an epoch at least one.
   virtual std::vector<Segment> slice(int64_t index) const = 0;
   /// Whether slice `index` is the first of an epoch.
   virtual bool begins_epoch(int64_t index) const = 0;

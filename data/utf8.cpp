@@ -1,5 +1,7 @@
 #include "data/utf8.h"
 
+#include <cstring>
+
 namespace kappa {
 namespace {
 
@@ -33,6 +35,21 @@ Utf8Char detail::multibyte_char(std::string_view text, size_t at) {
     code = code << 6 | (byte & 0x3F);
   }
   return {code, count + 1, true};
+}
+
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    uint64_t eight = 0;
+    if (text.size() - at >= sizeof eight) std::memcpy(&eight, text.data() + at, sizeof eight);
+    if (text.size() - at >= sizeof eight && (eight & 0x8080808080808080u) == 0) {
+      at += sizeof eight;
+      continue;
+    }
+    const Utf8Char c = utf8_char(text, at);
+    if (!c.valid) return false;
+    at += size_t(c.length);
+  }
+  return true;
 }
 
 RepairedText repair_utf8(std::string bytes) {

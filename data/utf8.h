@@ -26,6 +26,9 @@ inline Utf8Char utf8_char(std::string_view text, size_t at) {
   return byte < 0x80 ? Utf8Char{byte, 1, true} : detail::multibyte_char(text, at);
 }
 
+/// Whether all of `text` is well-formed.
+bool is_utf8(std::string_view text);
+
 struct RepairedText {
   std::string text;          // well-formed
   int64_t replacements = 0;  // how many U+FFFD were put in

@@ -13,6 +13,8 @@ shift $(($# > 0 ? 1 : 0))
 declare -A sources=(
   [safetensors]="engine/core/*.cpp engine/tensor/safetensors*.cpp"
   [config]="engine/core/*.cpp engine/config/*.cpp model/config*.cpp train/config*.cpp"
+  [parquet]="engine/core/*.cpp data/parquet/*.cpp tests/support/parquet_writer.cpp tests/support/paths.cpp"
+  [json_lines]="engine/core/*.cpp data/json_lines.cpp data/byte_stream.cpp data/utf8.cpp"
 )
 targets=("${@:-}")
 [ -n "${targets[0]}" ] || mapfile -t targets < <(printf '%s\n' "${!sources[@]}" | sort)
@@ -23,7 +25,9 @@ for target in "${targets[@]}"; do
   # shellcheck disable=SC2086  # the globs are meant to expand
   clang++ -std=c++20 -O1 -g -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
     -DKAPPA_FUZZ_TARGET="fuzz_$target" -DKAPPA_FUZZ_SEEDS="${target}_seeds" \
-    "tests/fuzz/$target.cpp" tests/fuzz/entry.cpp ${sources[$target]} -lfmt -lyaml-cpp -o "build/fuzz/$target"
+    -DKAPPA_SOURCE_DIR="\"$PWD\"" -DKAPPA_BINARY='""' -DKAPPA_WITH_LZ4 -DKAPPA_WITH_BROTLI \
+    "tests/fuzz/$target.cpp" tests/fuzz/entry.cpp ${sources[$target]} -lfmt -lyaml-cpp \
+    -lsnappy -lz -lzstd -llz4 -lbrotlidec -o "build/fuzz/$target"
   mkdir -p "build/fuzz/$target.corpus"
   "build/fuzz/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/$target-" "build/fuzz/$target.corpus" > "build/fuzz/$target.log" 2>&1 ||

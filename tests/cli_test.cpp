@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "data/base64.h"
+#include "engine/core/file.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/shell.h"
 
@@ -217,4 +219,80 @@ TEST_CASE("cli: runs that cannot begin") {
   desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}),
                      {"train.total_batch_size", "model.sequence_len"});
   desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
+}
+
+TEST_CASE("cli: documents of any file as lines of JSON") {
+  const Desk desk;
+  const fs::path fixtures = source_dir() / "tests/data/fixtures/parquet";
+  desk.write("a.jsonl", "{\"id\": 1, \"text\": \"one \\u03ba \\\"two\\\"\\n\"}\n{\"text\": \"\"}\n");
+  desk.write("b.txt", "plain");
+  const std::string lines = "{\"text\": \"one κ \\\"two\\\"\\n\"}\n{\"text\": \"\"}\n{\"text\": \"plain\"}\n";
+  const Result cat = desk.run({"data", "cat", desk / "a.jsonl", desk / "b.txt"});
+  CHECK(cat.code == 0);
+  CHECK(cat.out == lines);
+  CHECK(cat.err.empty());
+  CHECK(desk.run({"data", "cat", desk / "a.jsonl", desk / "b.txt", "--out", desk / "c.jsonl"}).out.empty());
+  CHECK(desk.read("c.jsonl") == lines);
+  CHECK(desk.run({"data", "cat", desk / "c.jsonl"}).out == lines);
+
+  const Result nulls = desk.run({"data", "cat", fixtures / "nulls.parquet"});
+  CHECK(nulls.code == 0);
+  CHECK_THAT(nulls.err, contains("rows without a text left out"));
+  CHECK(std::ranges::count(nulls.out, '\n') > 10);
+  std::string damaged = read_file(fixtures / "gzip.parquet");
+  damaged[40] = char(damaged[40] ^ 1);
+  desk.write("damaged.parquet", damaged);
+  desk.check_refused({"data", "cat", desk / "damaged.parquet", "--out", desk / "d.jsonl"},
+                     {"damaged.parquet: row group 0, page 0: expected the CRC"});
+  const Result skipped = desk.run({"data", "cat", "--skip-damaged", desk / "damaged.parquet"});
+  CHECK(skipped.code == 0);
+  CHECK(skipped.out.empty());
+  CHECK_THAT(skipped.err, contains("damaged.parquet: 1 damaged row groups left out"));
+}
+
+TEST_CASE("cli: what a file of texts holds") {
+  const Desk desk;
+  const Result r = desk.run({"data", "inspect", source_dir() / "tests/data/fixtures/parquet/nested.parquet"});
+  CHECK(r.code == 0);
+  for (const char* word :
+       {"text: BYTE_ARRAY (STRING), optional", "12 rows in 1 row groups", "SNAPPY", "PLAIN", "documents", "bytes"})
+    CHECK_THAT(r.out, contains(word));
+
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes += fmt::format("{} {}\n", base64_encode(std::string(1, char(i))), i);
+  desk.write("bytes.tiktoken", bytes);
+  desk.write("a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"t\\u001b[2Jwo\"}\n");
+  const Words words{"data", "inspect", desk / "a.jsonl", "--tokenizer", desk / "bytes", "--seq-len", "12", "--color"};
+  const auto with = [&](const char* color) {
+    Words all = words;
+    all.emplace_back(color);
+    return desk.run(all).out;
+  };
+  CHECK_THAT(with("never"), contains("<|bos|>t?[2Jwo<|bos|>one"));
+  CHECK_THAT(with("never"), contains("265 ids"));
+  CHECK(with("never").find('\x1b') == std::string::npos);
+  CHECK(with("auto") == with("never"));
+  CHECK_THAT(with("always"), contains("\x1b[36m<|bos|>t?[2Jwo\x1b[0m\x1b[33m<|bos|>one\x1b[0m"));
+}
+
+TEST_CASE("cli: data that cannot be read or packed") {
+  const Desk desk;
+  desk.check_refused({"data"}, {"subcommand"});
+  desk.check_refused({"data", "frobnicate"}, {"subcommand"});
+  desk.check_refused({"data", "cat"}, {"FILE"});
+  desk.check_refused({"data", "cat", desk / "none.jsonl"}, {"none.jsonl"});
+  desk.check_refused({"data", "cat", desk / "config.yaml", "--out", desk / "no/such/folder"}, {"no/such/folder"});
+  desk.write("a.jsonl", "{\"text\": 1}\n");
+  desk.check_refused({"data", "cat", desk / "a.jsonl"}, {"a.jsonl:1", "text"});
+  desk.check_refused({"data", "cat", "--field", "body", desk / "a.jsonl"}, {"a.jsonl:1", "body"});
+  const auto pack = [&](const Words& more) {
+    Words words{"data", "pack", "--tokenizer", desk / "none", "--seq-len", "8", "--batch", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  desk.check_refused(pack({}), {"PATH"});
+  desk.check_refused(pack({desk / "a.jsonl"}), {"--rows"});
+  desk.check_refused(pack({desk / "a.jsonl", "--rows", "0"}), {"--rows", "0"});
+  desk.check_refused(pack({desk / "a.jsonl", "--rows", "1", "--split", "test"}), {"--split", "test"});
+  desk.check_refused(pack({desk / "a.jsonl", "--rows", "1"}), {"none.tiktoken"});
 }

@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build git ca-certificates
   libfmt-dev libeigen3-dev libopenblas-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
+  zlib1g-dev libzstd-dev libsnappy-dev liblz4-dev libbrotli-dev
   catch2
   bible-kjv
 )

@@ -24,6 +24,8 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  /// Gives back the memory of bytes [begin, end), which will hardly be looked at again; they are there as before.
+  void release(size_t begin, size_t end) const;
 
  private:
   std::span<const std::byte> bytes_;

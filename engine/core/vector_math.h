@@ -19,8 +19,8 @@ KAPPA_HD inline float fast_exp(float x) {
   // e^x = 2^n·e^r with |r| ≤ ln 2 / 2; e^r by a polynomial of degree 7 (Cephes' coefficients), 2^n by its exponent bits.
   // n is rounded by adding 1.5·2²³, which leaves it in the low bits: no call, no conversion. Below −87 the result is 1.6e-38, not
   // 0. The polynomial is evaluated in pairs (Estrin): in a loop its latency, not its operations, is what costs.
-  x = x > -87.0f ? x : -87.0f;
-  x = x < 88.0f ? x : 88.0f;
+  x = -87.0f > x ? -87.0f : x;  // written so that NaN stays NaN
+  x = 88.0f < x ? 88.0f : x;
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;
   const float r = x - n * 0.693359375f + n * 2.12194440e-4f, r2 = r * r;

@@ -26,8 +26,9 @@ TEST_CASE("documents: a line of JSON is a document") {
   const TextFolder folder;
   const auto path = folder.write(
       "a.jsonl",
-      "{\"text\": \"one\"}\n{\"id\": [1, {\"text\": 2}], \"text\": \"tw\\u00f6\\n\"}\r\n\n  \n{\"text\":\"\\ud83d\\ude00\"}");
-  CHECK(read_all(path) == Texts{"one", "twö\n", "😀"});
+      "{\"text\": \"one\"}\n{\"id\": [1, {\"text\": 2}], \"text\": \"tw\\u00f6\\n\"}\r\n\n  \n{\"text\":\"\\ud83d\\ude00\"}\n"
+      "{\"text\": \"\"}\n{\"text\": 1, \"more\": [\"text\", {\"text\": 3}], \"text\": \"last\"}");
+  CHECK(read_all(path) == Texts{"one", "twö\n", "😀", "", "last"});
 }
 
 TEST_CASE("documents: what is wrong in a line is named with its file and line") {
@@ -45,7 +46,9 @@ TEST_CASE("documents: what is wrong in a line is named with its file and line") 
   CHECK(said("[1]") == "expected a JSON object, found array");
   CHECK(said("{}") == "the key text is missing");
   CHECK(said("{\"text\": null}") == "text: expected a string, found null");
-  CHECK(said("{\"text\": \"\"}") == "text: expected text, found an empty string");
+  CHECK(said("{\"text\": 1e999}").starts_with("not JSON: "));
+  CHECK(said("{\"text\": {\"text\": \"inner\"}}") == "text: expected a string, found object");
+  CHECK(said("{\"body\": {\"text\": \"inner\"}}") == "the key text is missing");
   CHECK(said(std::string(200000, '[')).starts_with("not JSON: "));
   CHECK(said(fmt::format("{{\"text\": {:[<200000}{:]<200000}}}", "", "")) == "text: expected a string, found array");
 }
@@ -54,9 +57,9 @@ TEST_CASE("documents: any other file is one document of plain text, repaired whe
   const TextFolder folder;
   const auto reader = open_documents(folder.write("a.md", "line\nl\xFFine\n\xE2\x82"));
   CHECK(read_all(*reader) == Texts{"line\nl\xEF\xBF\xBDine\n\xEF\xBF\xBD"});
-  CHECK(reader->replacements() == 2);
+  CHECK(reader->counts().replacements == 2);
   CHECK(contains(complaint_about(folder.write("b.txt", "")), "b.txt: expected text, found an empty file"));
-  CHECK(contains(complaint_about(folder.write("c.parquet", "PAR1")), "c.parquet: "));
+  CHECK(contains(complaint_about(folder.write("c.parquet", "PAR1")), "c.parquet: expected a Parquet file"));
   CHECK(contains(complaint_about(folder / "none.txt"), "none.txt: there is no such file"));
   CHECK(contains(complaint_about(folder / "none.jsonl"), "none.jsonl: there is no such file"));
 }
@@ -71,8 +74,8 @@ TEST_CASE("documents: a folder is its text files in the order of their names") {
   folder.write("notes.md", "not read");
   const auto reader = open_documents(folder / "");
   CHECK(read_all(*reader) == Texts{"a1", "a2", "a3", "b\xEF\xBF\xBD", "c\xEF\xBF\xBD\xEF\xBF\xBD"});
-  CHECK(reader->replacements() == 3);
-  CHECK(contains(complaint_about(folder / "sub.txt"), "expected .jsonl or .txt files"));
+  CHECK(reader->counts().replacements == 3);
+  CHECK(contains(complaint_about(folder / "sub.txt"), "expected .parquet, .jsonl or .txt files"));
   folder.write("d.txt", "");
   CHECK(contains(complaint_about(folder / ""), "d.txt: expected text"));
 }

@@ -87,3 +87,9 @@ TEST_CASE("fuzz: mutated safetensors files are read or refused") {
 }
 
 TEST_CASE("fuzz: mutated configurations are read or refused") { REQUIRE(survived(fuzz_config, config_seeds(), 5'000) > 10'000); }
+
+TEST_CASE("fuzz: mutated Parquet files are read or refused") { REQUIRE(survived(fuzz_parquet, parquet_seeds(), 2'000) > 40'000); }
+
+TEST_CASE("fuzz: mutated JSON Lines are read or refused") {
+  REQUIRE(survived(fuzz_json_lines, json_lines_seeds(), 5'000) > 15'000);
+}

@@ -9,9 +9,13 @@ namespace kappa::test {
 
 void fuzz_safetensors(const std::string& bytes);
 void fuzz_config(const std::string& bytes);
+void fuzz_parquet(const std::string& bytes);
+void fuzz_json_lines(const std::string& bytes);
 
 /// Good inputs to start from.
 std::vector<std::string> safetensors_seeds();
 std::vector<std::string> config_seeds();
+std::vector<std::string> parquet_seeds();
+std::vector<std::string> json_lines_seeds();
 
 }  // namespace kappa::test

@@ -1,0 +1,137 @@
+#include "data/data_command.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "data/inspect.h"
+#include "data/pack.h"
+#include "data/tokenizer_file.h"
+#include "engine/core/error.h"
+
+namespace kappa {
+namespace {
+
+void warn(const std::string& text) { fmt::print(stderr, "kappa: {}\n", text); }
+
+Tokenizer tokenizer_from(const std::string& path) {
+  std::string notice;
+  Tokenizer tokenizer = load_tokenizer(path, &notice);
+  if (!notice.empty()) warn(notice);
+  return tokenizer;
+}
+
+void warn_of(const ReadCounts& counts, const std::string& file) {
+  if (counts.replacements > 0)
+    warn(fmt::format("{}: {} ill-formed parts of UTF-8 replaced by U+FFFD", file, counts.replacements));
+  if (counts.nulls > 0) warn(fmt::format("{}: {} rows without a text left out", file, counts.nulls));
+  if (counts.damaged > 0) warn(fmt::format("{}: {} damaged row groups left out", file, counts.damaged));
+}
+
+void add_reading(CLI::App& command, DocumentOptions& options) {
+  command.add_option("--field", options.field, "the Parquet column, the key in JSON Lines")->capture_default_str();
+  command.add_flag("--skip-damaged", options.skip_damaged, "leave out Parquet row groups that cannot be read, and count them");
+}
+
+void add_cat(CLI::App& data) {
+  struct Options {
+    std::vector<std::string> files;
+    std::string out = "-";
+    DocumentOptions documents;
+  };
+  auto* const command = data.add_subcommand("cat", "Documents of Parquet, JSON Lines and text files as {\"text\": …} lines");
+  const auto o = std::make_shared<Options>();
+  command->add_option("FILE", o->files, ".parquet, .jsonl, .jsonl.gz, .jsonl.zst, text, or folders of them")->required();
+  command->add_option("--out", o->out, "the file to write; - is standard output")->capture_default_str();
+  add_reading(*command, o->documents);
+  command->footer("Example: kappa data cat shard_00000.parquet | head -n 3");
+  command->callback([o] {
+    Output out(o->out);
+    for (const std::string& file : o->files) {
+      const auto reader = open_documents(file, o->documents);
+      for (std::string text; reader->next(text);) out.write("{\"text\": " + nlohmann::json(text).dump() + "}\n");
+      warn_of(reader->counts(), file);
+    }
+    out.finish();
+  });
+}
+
+void add_inspect(CLI::App& data) {
+  struct Options {
+    std::vector<std::string> files;
+    std::string tokenizer, color = "auto";
+    InspectOptions inspect;
+  };
+  auto* const command = data.add_subcommand("inspect", "What files hold: schema, row groups, sizes; with a tokenizer, tokens");
+  const auto o = std::make_shared<Options>();
+  command->add_option("FILE", o->files, "as for kappa data cat")->required();
+  command->add_option("--tokenizer", o->tokenizer, "count tokens, and show a packed row with its documents");
+  command->add_option("--documents", o->inspect.limit, "how many are read for the statistics")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->capture_default_str();
+  command->add_option("--seq-len", o->inspect.length, "tokens of the packed row")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->capture_default_str();
+  command->add_option("--color", o->color, "auto: on a terminal")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  add_reading(*command, o->inspect.documents);
+  command->footer("Example: kappa data inspect shard_00000.parquet --tokenizer kappa32k.tiktoken");
+  command->callback([o] {
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(tokenizer_from(o->tokenizer));
+    o->inspect.tokenizer = tokenizer.get();
+    o->inspect.color = o->color == "always" || (o->color == "auto" && isatty(STDOUT_FILENO) != 0);
+    Output out("-");
+    for (const std::string& file : o->files) inspect(file, o->inspect, out);
+    out.finish();
+  });
+}
+
+void add_pack(CLI::App& data) {
+  struct Options {
+    std::string tokenizer, shards, split = "train", state;
+    PackRequest request;
+  };
+  auto* const command = data.add_subcommand("pack", "Rows of packed documents, as training on Parquet shards gets them");
+  const auto o = std::make_shared<Options>();
+  PackRequest& r = o->request;
+  const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 40);
+  command->add_option("PATH", o->shards, "a folder of .parquet files, of which the last is for validation")->required();
+  command->add_option("--tokenizer", o->tokenizer, "its file")->required();
+  command->add_option("--rows", r.rows, "how many rows")->check(positive)->required();
+  command->add_option("--seq-len", r.length, "tokens of a row's inputs")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->required();
+  command->add_option("--batch", r.batch, "rows of a batch")->check(CLI::Range(int64_t{1}, int64_t{1} << 20))->required();
+  command->add_option("--split", o->split, "which documents")->check(CLI::IsMember({"train", "val"}))->capture_default_str();
+  command->add_option("--rank", r.options.rank, "whose rows")->capture_default_str();
+  command->add_option("--world", r.options.world, "of how many ranks")->capture_default_str();
+  command->add_option("--out", r.out, "the file to write; - is standard output")->capture_default_str();
+  command->add_option("--state", o->state, "gone on from if it is there; written after the last batch");
+  add_reading(*command, r.options.documents);
+  command->footer("Example: kappa data pack --tokenizer kappa32k.tiktoken --rows 4 --seq-len 2048 --batch 4 shards/");
+  command->callback([o] {
+    PackRequest request = o->request;
+    request.shards = o->shards;
+    request.split = o->split == "train" ? Split::train : Split::validation;
+    if (!o->state.empty()) request.state = o->state;
+    const Tokenizer tokenizer = tokenizer_from(o->tokenizer);
+    if (const int64_t damaged = pack_rows(tokenizer, request); damaged > 0)
+      warn(fmt::format("{}: {} damaged row groups left out", o->shards, damaged));
+  });
+}
+
+}  // namespace
+
+void add_data_command(CLI::App& app) {
+  auto* const data = app.add_subcommand("data", "Shows and packs the texts that models learn from");
+  data->require_subcommand(1);
+  add_cat(*data);
+  add_inspect(*data);
+  add_pack(*data);
+}
+
+}  // namespace kappa

@@ -1,0 +1,89 @@
+#include "data/json_lines.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/core/error.h"
+#include "engine/core/text.h"
+
+namespace kappa {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Takes one member of the outermost object out of a line's JSON; nothing else is kept.
+class MemberFinder : public nlohmann::json_sax<Json> {
+ public:
+  MemberFinder(const std::string& field, std::string& text) : field_(field), text_(text) {}
+
+  bool null() override { return value("null"); }
+  bool boolean(bool) override { return value("boolean"); }
+  bool number_integer(number_integer_t) override { return value("number"); }
+  bool number_unsigned(number_unsigned_t) override { return value("number"); }
+  bool number_float(number_float_t, const string_t&) override { return value("number"); }
+  bool binary(binary_t&) override { return value("binary"); }
+  bool string(string_t& bytes) override {
+    value("string");
+    if (found_type_ == std::string_view("string") && is_member_) text_ = std::move(bytes);
+    return true;
+  }
+  bool start_object(size_t) override {
+    value("object");
+    ++depth_;
+    return true;
+  }
+  bool start_array(size_t) override {
+    value("array");
+    ++depth_;
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (depth_ == 1) is_next_ = name == field_;
+    return true;
+  }
+  bool end_object() override { return --depth_, true; }
+  bool end_array() override { return --depth_, true; }
+  bool parse_error(size_t, const std::string&, const Json::exception& error) override {
+    throw InputError(fmt::format("not JSON: {}", printable(error.what())));
+  }
+
+  /// Throws InputError unless the line was an object with the member, a string.
+  void check() const {
+    require(outermost_ == "object", "expected a JSON object, found {}", outermost_);
+    require(!found_type_.empty(), "the key {} is missing", printable(field_));
+    require(found_type_ == "string", "{}: expected a string, found {}", printable(field_), found_type_);
+  }
+
+ private:
+  bool value(const char* type) {
+    if (depth_ == 0) outermost_ = type;
+    is_member_ = depth_ == 1 && is_next_;
+    if (is_member_) found_type_ = type;
+    is_next_ = false;
+    return true;
+  }
+
+  const std::string& field_;
+  std::string& text_;
+  std::string_view outermost_, found_type_;
+  int64_t depth_ = 0;
+  bool is_next_ = false, is_member_ = false;  // whether the value after a key is the member; whether the current one is
+};
+
+}  // namespace
+
+bool JsonLines::next(std::string& text) {
+  std::string_view line;
+  do {
+    if (!lines_.next(line)) return false;
+  } while (line.find_first_not_of(" \t\r") == std::string_view::npos);
+  try {
+    MemberFinder finder(field_, text);
+    Json::sax_parse(line, &finder);
+    finder.check();
+    return true;
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}:{}: {}", lines_.name(), lines_.number(), error.what()));
+  }
+}
+
+}  // namespace kappa

@@ -1,0 +1,35 @@
+#include "data/output.h"
+
+#include <cstdio>
+
+#include "engine/core/error.h"
+
+namespace kappa {
+
+Output::Output(const std::string& path) {
+  if (path != "-") file_.emplace(path);
+}
+
+void Output::write(std::string_view text) {
+  constexpr size_t enough = size_t{1} << 20;
+  buffer_ += text;
+  if (buffer_.size() >= enough) flush();
+}
+
+void Output::flush() {
+  if (file_)
+    file_->write(buffer_);
+  else if (std::fwrite(buffer_.data(), 1, buffer_.size(), stdout) != buffer_.size())
+    throw RunError("standard output: cannot write");
+  buffer_.clear();
+}
+
+void Output::finish() {
+  flush();
+  if (file_)
+    file_->commit();
+  else if (std::fflush(stdout) != 0)
+    throw RunError("standard output: cannot write");
+}
+
+}  // namespace kappa

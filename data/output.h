@@ -1,0 +1,28 @@
+#pragma once
+// Where a command writes what it was asked for: a file, which appears when it is whole, or standard output.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/core/file.h"
+
+namespace kappa {
+
+class Output {
+ public:
+  /// `path` may be "-" for standard output. Throws InputError if the file cannot be created.
+  explicit Output(const std::string& path);
+
+  void write(std::string_view text);
+  /// Must be called at the end. Throws RunError if not everything could be written.
+  void finish();
+
+ private:
+  void flush();
+
+  std::optional<AtomicFile> file_;
+  std::string buffer_;
+};
+
+}  // namespace kappa

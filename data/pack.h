@@ -1,0 +1,30 @@
+#pragma once
+// `kappa data pack`: the rows that training or evaluation on Parquet shards would see, written down.
+
+#include <optional>
+
+#include "data/shard_stream.h"
+
+namespace kappa {
+
+struct PackRequest {
+  std::filesystem::path shards;  // a folder, or one file
+  Split split = Split::train;
+  ShardOptions options = {};
+  int64_t rows = 0, length = 0, batch = 0;  // N, T, B
+  std::string out = "-";
+  std::optional<std::filesystem::path> state = {};
+};
+
+/// Writes {"inputs": [T ids], "targets": [T ids]}, one row a line, as batches of B give them; of the last batch only the rows
+/// that are asked for. Goes on from the file `state`, if it is there, and leaves in it where the loader stands after the last
+/// batch:
+///
+///     pq_idx, rg_idx, epoch      the slice that was fetched last (ShardPosition), as the paper's code knows it
+///     stream, slices, waiting    what makes going on exact (LoaderState)
+///
+/// A state of the first three keys alone is gone on from as the paper's code does: with the next row group and an empty buffer.
+/// Gives the number of damaged row groups that were left out. Throws InputError naming the file and the key.
+int64_t pack_rows(const Tokenizer& tokenizer, const PackRequest& request);
+
+}  // namespace kappa

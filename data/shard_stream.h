@@ -1,0 +1,83 @@
+#pragma once
+// The paper's training data: Parquet shards, read and tokenised while they are used (spec/evaluation.md §4.1, §4.2).
+//
+// An epoch goes through the files in the order of their names; of every file, rank r of W reads the row groups r, r + W, …; each
+// row group comes in slices of 128 documents. Nothing is shuffled. Beyond the footers, no more is in memory than a page.
+
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "data/documents.h"
+#include "data/parquet/text_reader.h"
+#include "data/segment_stream.h"
+#include "data/tokenizer.h"
+
+namespace kappa {
+
+/// Shards of a split: of the .parquet files in a folder, in the order of their names, the last one is for validation, all others
+/// for training; a single file is for validation. Throws InputError naming the path if the split is empty.
+std::vector<std::filesystem::path> shards_of(const std::filesystem::path& path, Split split);
+
+struct ShardOptions {
+  int64_t rank = 0, world = 1;
+  DocumentOptions documents = {};
+};
+
+/// A place among the shards, as the paper's code writes it down: of the slice that was fetched last.
+struct ShardPosition {
+  int64_t file = 0;
+  int64_t row_group = 0;  // less the rank
+  int64_t epoch = 1;
+  bool operator==(const ShardPosition&) const = default;
+};
+
+/// Segments are documents, the BOS before their ids. A segment's number counts rows, so that nulls, and rows of row groups that
+/// are left out as damaged, are numbers without a segment.
+class ShardStream : public SegmentStream {
+ public:
+  /// Reads all footers. `tokenizer` must outlive the stream. Throws InputError naming the file, or if this rank gets no rows.
+  ShardStream(const Tokenizer& tokenizer, std::vector<std::filesystem::path> shards, ShardOptions options = {});
+  ~ShardStream() override;
+
+  std::vector<Segment> slice(int64_t index) const override;
+  bool begins_epoch(int64_t index) const override { return index % slices_ == 0; }
+  Segment segment(int64_t number) const override;
+  uint64_t fingerprint() const override { return fingerprint_; }
+
+  /// Where slice `index` comes from.
+  ShardPosition position(int64_t index) const;
+  /// The slice that the paper's code goes on with after this position, which is not the next one: that of this rank's next row
+  /// group. Throws InputError if there is no such file.
+  int64_t slice_after(const ShardPosition& position) const;
+
+  /// How many row groups were left out so far.
+  int64_t damaged() const { return int64_t(damaged_.size()); }
+
+ private:
+  struct Block {  // a row group of this rank
+    int64_t file, row_group, rows;
+    int64_t first_row, first_slice;  // of an epoch
+  };
+  class Cursor;
+
+  void add_file(int64_t number, const parquet::File& file);
+  const Block& block_of_slice(int64_t slice) const;
+  /// The texts of rows [begin, begin + count) of a block; of damaged ones that are left out, and of nulls, nothing.
+  std::vector<std::optional<std::string>> texts(const Block& block, int64_t begin, int64_t count) const;
+  std::vector<int32_t> tokens(const std::string& text) const;
+
+  const Tokenizer& tokenizer_;
+  std::vector<std::filesystem::path> shards_;
+  ShardOptions options_;
+  std::vector<Block> blocks_;
+  int64_t rows_ = 0, slices_ = 0;  // of an epoch
+  uint64_t fingerprint_ = 0;
+
+  // What does not change what is given, only how fast: where the file is open, and what was found damaged.
+  mutable std::unique_ptr<Cursor> cursor_;
+  mutable std::set<const Block*> damaged_;
+  mutable int64_t slices_without_segments_ = 0;
+};
+
+}  // namespace kappa

@@ -1,0 +1,314 @@
+#include "data/shard_stream.h"
+
+#include "data/bpe_trainer.h"
+#include "data/pack.h"
+#include "data/token_loader.h"
+#include "data/tokenizer_file.h"
+#include "tests/data/support.h"
+#include "tests/support/parquet_writer.h"
+
+using namespace kappa;
+using namespace kappa::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+using Texts = std::vector<std::string>;
+
+const Tokenizer& tokenizer() {
+  static const Tokenizer made(train_bpe(Texts{"the cat and the hat", "a document of the corpus"}, 280));
+  return made;
+}
+
+/// Shards whose row groups have these numbers of rows. Every text is another one.
+struct Shards {
+  std::vector<std::vector<Texts>> texts;  // by file and row group
+
+  explicit Shards(const std::vector<std::vector<int>>& sizes) {
+    int number = 0;
+    for (const auto& file : sizes) {
+      texts.emplace_back();
+      for (const int rows : file) {
+        texts.back().emplace_back();
+        for (int i = 0; i < rows; ++i, ++number)
+          texts.back().back().push_back(
+              number % 17 == 0 ? "" : fmt::format("the {} cat{:.{}}", number, " and the hat of the corpus", number % 26));
+      }
+    }
+  }
+
+  void write(const TextFolder& folder) const {
+    for (size_t f = 0; f < texts.size(); ++f) {
+      std::vector<TestRowGroup> groups;
+      for (const Texts& g : texts[f]) groups.push_back(plain_row_group(g));
+      folder.write(fmt::format("shard_{:05}.parquet", f), parquet_file(groups));
+    }
+  }
+};
+
+/// spec/evaluation.md §4.2 taken at its word: the slices of a rank, one after the other, from a position on.
+class SlowLoader {
+ public:
+  SlowLoader(std::vector<std::vector<Texts>> files, int64_t rank, int64_t world, std::optional<ShardPosition> resume = {})
+      : files_(std::move(files)), rank_(rank), world_(world) {
+    if (resume) {
+      epoch_ = resume->epoch;
+      file_ = resume->file;
+      const int64_t base = resume->row_group / world + 1;
+      group_ = base * world + rank;
+    } else {
+      group_ = rank;
+    }
+  }
+
+  std::pair<Texts, ShardPosition> next() {
+    for (;;) {
+      while (group_ >= int64_t(files_[size_t(file_)].size())) {
+        group_ = rank_;
+        if (++file_ == int64_t(files_.size())) file_ = 0, ++epoch_;
+      }
+      const Texts& rows = files_[size_t(file_)][size_t(group_)];
+      if (row_ < rows.size()) {
+        const size_t end = std::min(row_ + 128, rows.size());
+        Texts slice(rows.begin() + ptrdiff_t(row_), rows.begin() + ptrdiff_t(end));
+        row_ = end;
+        return {slice, {file_, group_ - rank_, epoch_}};
+      }
+      row_ = 0;
+      group_ += world_;
+    }
+  }
+
+ private:
+  std::vector<std::vector<Texts>> files_;
+  int64_t rank_, world_, file_ = 0, group_ = 0, epoch_ = 1;
+  size_t row_ = 0;
+};
+
+std::vector<int32_t> tokens_of(const std::string& text) {
+  std::vector<int32_t> ids{tokenizer().bos_id()};
+  tokenizer().encode(text, ids);
+  return ids;
+}
+
+const Shards& ragged() {
+  static const Shards made({{1, 128, 129}, {0, 300, 5, 7, 127}, {256}, {}, {3, 3, 3, 3, 3, 3, 3}, {9, 9, 9}});
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("shards: the last file is for validation, the others are for training") {
+  const TextFolder folder;
+  ragged().write(folder);
+  folder.write("notes.txt", "not a shard");
+  const auto train = shards_of(folder.path(), Split::train), validation = shards_of(folder.path(), Split::validation);
+  REQUIRE(train.size() == 5);
+  CHECK(train[0].filename() == "shard_00000.parquet");
+  CHECK(train[4].filename() == "shard_00004.parquet");
+  CHECK(validation == std::vector<fs::path>{folder / "shard_00005.parquet"});
+  CHECK(shards_of(folder / "shard_00002.parquet", Split::validation) == std::vector<fs::path>{folder / "shard_00002.parquet"});
+  CHECK(contains(complaint([&] { shards_of(folder / "shard_00002.parquet", Split::train); }), "found one shard"));
+  CHECK(contains(complaint([&] { shards_of(folder / "none", Split::train); }), "there is no such file or folder"));
+  const TextFolder empty;
+  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet files"));
+}
+
+TEST_CASE("shards: slices and positions are the reference's, for every rank, over epochs") {
+  const TextFolder folder;
+  ragged().write(folder);
+  const auto paths = shards_of(folder.path(), Split::train);
+  const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
+  for (int64_t world = 1; world <= 5; ++world)
+    for (int64_t rank = 0; rank < world; ++rank) {
+      const ShardStream stream(tokenizer(), paths, {.rank = rank, .world = world});
+      SlowLoader slow(files, rank, world);
+      int64_t epoch = 0, last_number = -1;
+      for (int64_t s = 0; s < 40; ++s) {
+        const auto [texts, position] = slow.next();
+        const auto segments = stream.slice(s);
+        REQUIRE(segments.size() == texts.size());
+        for (size_t i = 0; i < texts.size(); ++i) {
+          REQUIRE(segments[i].tokens == tokens_of(texts[i]));
+          REQUIRE(segments[i].number > last_number);
+          last_number = segments[i].number;
+        }
+        REQUIRE(stream.position(s) == position);
+        REQUIRE(stream.begins_epoch(s) == (position.epoch > epoch));
+        epoch = position.epoch;
+      }
+      // Any segment, in any order.
+      for (const int64_t s : {7, 3, 30, 0}) {
+        const auto segments = stream.slice(s);
+        for (const size_t i : {segments.size() - 1, size_t{0}})
+          REQUIRE(stream.segment(segments[i].number).tokens == segments[i].tokens);
+      }
+    }
+}
+
+TEST_CASE("shards: from a position the reference goes on with the next row group, and so do we") {
+  const TextFolder folder;
+  ragged().write(folder);
+  const auto paths = shards_of(folder.path(), Split::train);
+  const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
+  for (const int64_t world : {1, 2, 3})
+    for (int64_t rank = 0; rank < world; ++rank) {
+      const ShardStream stream(tokenizer(), paths, {.rank = rank, .world = world});
+      for (int64_t file = 0; file < 5; ++file)
+        for (int64_t group = 0; group < 8; ++group)
+          for (const int64_t epoch : {1, 3}) {
+            SlowLoader slow(files, rank, world, ShardPosition{file, group, epoch});
+            const int64_t first = stream.slice_after({file, group, epoch});
+            for (int64_t s = first; s < first + 4; ++s) {
+              const auto [texts, position] = slow.next();
+              REQUIRE(stream.position(s) == position);
+              const auto segments = stream.slice(s);
+              REQUIRE(segments.size() == texts.size());
+              REQUIRE(segments[0].tokens == tokens_of(texts[0]));
+            }
+          }
+      for (const ShardPosition bad : {ShardPosition{5, 0, 1}, {-1, 0, 1}, {0, -1, 1}, {0, 0, 0}})
+        CHECK(contains(complaint([&] { stream.slice_after(bad); }),
+                       "loader state: expected an epoch from 1 and a file from 0 to 4"));
+    }
+}
+
+TEST_CASE("shards: a loader goes on from its state with the same batches") {
+  const TextFolder folder;
+  ragged().write(folder);
+  const auto loader = [&](int64_t rank) {
+    return PackedLoader(
+        std::make_unique<ShardStream>(tokenizer(), shards_of(folder.path(), Split::train), ShardOptions{rank, 2, {}}),
+        LongDocuments::crop, {.rows = 2, .length = 20});
+  };
+  PackedLoader one = loader(1), two = loader(1), other = loader(0);
+  for (int i = 0; i < 25; ++i) one.next();
+  const LoaderState state = one.state();
+  two.restore(state);
+  for (int i = 0; i < 60; ++i) REQUIRE(one.next().inputs == two.next().inputs);
+  CHECK(contains(complaint([&] { other.restore(state); }), "loader state: it belongs to other training data"));
+}
+
+TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole where that is asked for") {
+  const TextFolder folder;
+  TestRowGroup damaged = optional_row_group({"first", "second"});
+  damaged.pages.push_back({.values = 1, .body = "broken"});
+  damaged.rows = 3;
+  const auto nulls = optional_row_group({std::nullopt, std::nullopt});
+  folder.write("a.parquet",
+               parquet_file({optional_row_group({"one", std::nullopt, ""}), nulls, damaged, optional_row_group({"last"})}, true));
+  folder.write("b.parquet", parquet_file({nulls}, true));
+  const auto paths = shards_of(folder.path(), Split::train);
+
+  const ShardStream strict(tokenizer(), paths), lenient(tokenizer(), paths, {.documents = {.skip_damaged = true}});
+  const auto count = [](const SegmentStream& stream, int64_t slice) { return stream.slice(slice).size(); };
+  CHECK(count(strict, 0) == 2);
+  CHECK(strict.slice(0)[1].number == 2);
+  CHECK(strict.segment(2).tokens == tokens_of(""));
+  CHECK(contains(complaint([&] { strict.segment(1); }), "there is no segment 1"));
+  CHECK(count(strict, 1) == 0);
+  CHECK(contains(complaint([&] { strict.slice(2); }), "a.parquet: row group 2, page 1: "));
+  CHECK(count(strict, 3) == 1);
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    const int64_t first = 4 * epoch;
+    CHECK(count(lenient, first) == 2);
+    CHECK(count(lenient, first + 1) == 0);
+    CHECK(count(lenient, first + 2) == 0);
+    CHECK(lenient.slice(first + 3)[0].tokens == tokens_of("last"));
+    CHECK(lenient.damaged() == 1);
+  }
+  const ShardStream none(tokenizer(), shards_of(folder.path(), Split::validation));
+  CHECK(contains(complaint([&] { none.slice(0); }), "b.parquet …: expected documents, found none"));
+  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = 4, .world = 5}); }), "too few for rank 4 of 5"));
+  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = 2, .world = 2}); }), "rank: expected 0 to 1, found 2"));
+}
+
+TEST_CASE("shards: streams that differ have different fingerprints") {
+  const TextFolder folder;
+  ragged().write(folder);
+  const auto train = shards_of(folder.path(), Split::train), validation = shards_of(folder.path(), Split::validation);
+  const Tokenizer other(train_bpe(Texts{"another text, another tokenizer"}, 280));
+  const std::set<uint64_t> prints{ShardStream(tokenizer(), train).fingerprint(),
+                                  ShardStream(tokenizer(), validation).fingerprint(),
+                                  ShardStream(other, train).fingerprint(),
+                                  ShardStream(tokenizer(), train, {.rank = 0, .world = 2}).fingerprint(),
+                                  ShardStream(tokenizer(), train, {.rank = 1, .world = 2}).fingerprint(),
+                                  ShardStream(tokenizer(), {train.begin(), train.end() - 1}).fingerprint()};
+  CHECK(prints.size() == 6);
+  CHECK(prints.contains(ShardStream(tokenizer(), train).fingerprint()));
+}
+
+TEST_CASE("pack: rows are the loader's, and in two goes they are the same") {
+  const TextFolder folder;
+  ragged().write(folder);
+  const auto packed = [&](int64_t rows, const std::string& name, std::optional<fs::path> state = {}) {
+    PackRequest request;
+    request.shards = folder.path(), request.out = folder / name, request.state = std::move(state);
+    request.options.world = 2;
+    request.rows = rows, request.length = 12, request.batch = 3;
+    pack_rows(tokenizer(), request);
+    return read_file(folder / name);
+  };
+  const std::string whole = packed(60, "whole.jsonl"), first = packed(21, "first.jsonl", folder / "state.json"),
+                    rest = packed(39, "rest.jsonl", folder / "state.json");
+  CHECK(first + rest == whole);
+  CHECK(packed(20, "cut.jsonl") == first.substr(0, first.rfind('\n', first.size() - 2) + 1));
+
+  ShardStream stream(tokenizer(), shards_of(folder.path(), Split::train), {.rank = 0, .world = 2});
+  Packer packer(stream, LongDocuments::crop);
+  size_t at = 0;
+  for (int r = 0; r < 60; ++r, at = whole.find('\n', at) + 1) {
+    std::vector<int32_t> row(13);
+    packer.pack(row);
+    const auto line = nlohmann::json::parse(whole.substr(at, whole.find('\n', at) - at));
+    CHECK(line["inputs"].get<std::vector<int32_t>>() == std::vector<int32_t>(row.begin(), row.end() - 1));
+    CHECK(line["targets"].get<std::vector<int32_t>>() == std::vector<int32_t>(row.begin() + 1, row.end()));
+  }
+  CHECK(at == whole.size());
+
+  // From a state of the paper's code: the next row group, an empty buffer.
+  folder.write("theirs.json", R"({"pq_idx": 1, "rg_idx": 2, "epoch": 2})");
+  const std::string theirs = packed(3, "theirs.jsonl", folder / "theirs.json");
+  Packer resumed(stream, LongDocuments::crop);
+  resumed.restore({.slices = stream.slice_after({1, 2, 2}), .waiting = {}});
+  std::vector<int32_t> row(13);
+  resumed.pack(row);
+  CHECK(nlohmann::json::parse(theirs.substr(0, theirs.find('\n')))["inputs"].get<std::vector<int32_t>>() ==
+        std::vector<int32_t>(row.begin(), row.end() - 1));
+
+  for (const char* bad : {"", "[]", "{}", "{\"pq_idx\": 9, \"rg_idx\": 0}", "{\"pq_idx\": \"a\", \"rg_idx\": 0}",
+                          "{\"slices\": 1, \"stream\": 1, \"waiting\": []}", "{\"slices\": 1}"}) {
+    const auto path = folder.write("bad.json", bad);
+    CHECK(contains(complaint([&] { packed(3, "none.jsonl", path); }), "bad.json: "));
+    CHECK_FALSE(fs::exists(folder / "none.jsonl"));
+    CHECK(read_file(path) == bad);
+  }
+}
+
+TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
+  const char* shared = std::getenv("KAPPA_SHARED");
+  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded rows");
+  const fs::path folder = fs::path(shared) / "golden/packing";
+  const Tokenizer paper = load_tokenizer(fs::path(shared) / "tokenizer/kappa32k");
+  for (const auto& run : nlohmann::json::parse(read_file(folder / "expected.json"))) {
+    const auto split = run["split"] == "train" ? Split::train : Split::validation;
+    auto owned =
+        std::make_unique<ShardStream>(paper, shards_of(folder / "shards", split), ShardOptions{run["rank"], run["world"], {}});
+    const ShardStream& stream = *owned;
+    PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = run["batch"], .length = run["seq_len"]});
+    std::vector<std::vector<int32_t>> rows;
+    while (int64_t(rows.size()) < run["rows"].get<int64_t>()) {
+      const Batch batch = loader.next();
+      for (int64_t r = 0; r < batch.rows; ++r) {
+        const auto first = batch.inputs.begin() + r * batch.length;
+        rows.emplace_back(first, first + batch.length);
+        rows.back().push_back(batch.targets[size_t((r + 1) * batch.length - 1)]);
+      }
+    }
+    CHECK(rows[0] == run["first_rows"][0].get<std::vector<int32_t>>());
+    CHECK(rows[1] == run["first_rows"][1].get<std::vector<int32_t>>());
+    CHECK(rows.back() == run["last_row"].get<std::vector<int32_t>>());
+    const auto& state = run["state"];
+    CHECK(stream.position(loader.state().packer.slices - 1) == ShardPosition{state["pq_idx"], state["rg_idx"], state["epoch"]});
+  }
+}
