@@ -67,7 +67,8 @@ void describe(Schema::Section s, ModelConfig& c) {
   s.key("ut_detach", c.ut_detach, "with several passes: no gradient from one to the one before");
   s.key("loss_chunk_tokens", c.loss_chunk_tokens, "tokens whose logits are in memory at once; auto: 2^24 / V",
         between(1, 0x1p40));
-  s.key("loss_recompute_backward", c.loss_recompute_backward, "keep the logits of one chunk alone, and compute the others again on the way back");
+  s.key("loss_recompute_backward", c.loss_recompute_backward,
+        "keep the logits of one chunk alone, and compute the others again on the way back");
   s.key("activation_checkpointing", c.activation_checkpointing,
         "compute every block again on the way back: less memory, more time");
 }
