@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "data/data_command.h"
+#include "data/tokenizer_command.h"
 #include "engine/core/error.h"
 #include "eval/commands.h"
 #include "train/commands.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   kappa::add_bench_command(app);
   kappa::add_generate_command(app);
   kappa::add_data_command(app);
+  kappa::add_tokenizer_command(app);
 
   try {
     app.parse(argc, argv);
