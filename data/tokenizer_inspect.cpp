@@ -84,8 +84,9 @@ void show_tokenizer(const Tokenizer& tokenizer, Output& out) {
     parts += !is_utf8(v.tokens[id]);
     unreachable += !v.tokens[id].empty() && !tokenizer.encoder().is_reachable(int32_t(id));
   }
-  line(out, "longest token: {} bytes, {}; {} tokens hold parts of characters{}", longest->size(), in_quotes(longest->substr(0, 64)),
-       grouped(parts), unreachable > 0 ? fmt::format("; no merges lead to {}", grouped(unreachable)) : "");
+  line(out, "longest token: {} bytes, {}; {} tokens hold parts of characters{}", longest->size(),
+       in_quotes(longest->substr(0, 64)), grouped(parts),
+       unreachable > 0 ? fmt::format("; no merges lead to {}", grouped(unreachable)) : "");
 }
 
 void show_split(const Tokenizer& tokenizer, std::string_view text, int64_t most, bool color, Output& out) {
@@ -98,7 +99,8 @@ void show_split(const Tokenizer& tokenizer, std::string_view text, int64_t most,
   for (size_t p = 0; p < std::min(pieces.size(), size_t(most)); ++p) {
     const auto& [bytes, ids] = pieces[p];
     std::string what;
-    for (const int32_t id : ids) what += fmt::format("  {} {}", ids.size() == 1 ? "" : in_quotes(tokenizer.token(id)), id);
+    for (const int32_t id : ids)
+      what += "  " + (ids.size() == 1 ? "" : in_quotes(tokenizer.token(id)) + " ") + fmt::format("{}", id);
     line(out, "  {:<20}{}", in_quotes(bytes), what);
   }
   if (pieces.size() > size_t(most)) line(out, "  and {} more pieces", grouped(int64_t(pieces.size()) - most));
