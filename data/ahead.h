@@ -1,6 +1,9 @@
 #pragma once
 // A function's results, computed ahead of their use by a thread of its own.
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -10,6 +13,9 @@
 #include <variant>
 
 namespace kappa {
+
+/// Lets threads that train have the processor first; they give it up by themselves where they wait for what this thread makes.
+inline void give_way() { setpriority(PRIO_PROCESS, id_t(gettid()), 10); }
 
 template <class T>
 class Ahead {
@@ -42,6 +48,7 @@ class Ahead {
 
  private:
   void work() {
+    give_way();
     for (bool failed = false; !failed;) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopped_ || results_.size() < room_; });

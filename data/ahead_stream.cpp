@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/ahead.h"
+
 namespace kappa {
 
 static constexpr int64_t ahead_per_worker = 4;
@@ -47,6 +49,7 @@ auto AheadStream::alone(std::unique_lock<std::mutex>& lock, Read&& read) const {
 }
 
 void AheadStream::work() const {
+  give_way();
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [&] { return stopped_ || (!reading_ && next_to_read_ < next_asked_ + ahead_per_worker * workers_); });

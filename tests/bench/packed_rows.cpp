@@ -156,18 +156,20 @@ TEST_CASE("bench: packed rows of Parquet shards", "[.bench]") {
     packed.next();
     std::this_thread::sleep_for(std::chrono::seconds(1));  // as a first step takes
     double waited = 0, longest = 0;
+    int64_t waits = 0;  // of more than a millisecond
     constexpr int64_t batches = 300;
     const double time = seconds([&] {
       auto due = Clock::now();
       for (int64_t b = 0; b < batches; ++b) {
         const double wait = seconds([&] { packed.next(); });
-        waited += wait, longest = std::max(longest, wait);
+        waited += wait, longest = std::max(longest, wait), waits += wait > 1e-3;
         due += std::chrono::duration_cast<Clock::duration>(step);
         std::this_thread::sleep_until(due);
       }
     });
     fmt::print("{}\n", Json{{"trainer_tokens_per_second", double(batches * rows * length) / time},
                             {"share_of_time_waited", waited / time},
+                            {"waits_of_a_millisecond", waits},
                             {"longest_wait_milliseconds", longest * 1e3}}
                            .dump());
   }
