@@ -34,8 +34,7 @@ void warn_of(const ReadCounts& counts, const std::string& file) {
   if (counts.replacements > 0)
     warn(fmt::format("{}: {} ill-formed parts of UTF-8 replaced by U+FFFD", file, counts.replacements));
   if (counts.nulls > 0) warn(fmt::format("{}: {} rows without a text left out", file, counts.nulls));
-  if (counts.damaged > 0) warn(fmt::format("{}: {} damaged row groups or lines left out", file, counts.damaged));
-  if (counts.damaged_files > 0) warn(fmt::format("{}: {} damaged files left out", file, counts.damaged_files));
+  if (counts.left_out() > 0) warn(fmt::format("{}: left out as damaged: {}", file, described(counts)));
 }
 
 void add_reading(CLI::App& command, DocumentOptions& options) {

@@ -61,6 +61,7 @@ TextSlice DocumentStream::read(int64_t document, int64_t epoch, int64_t count) c
     for (std::string text; int64_t(texts.documents.size()) < count && next(&text);)
       texts.documents.emplace_back(epoch * epoch_size_.value_or(0) + at_ - 1, std::move(text));
     texts.counts = reader_->counts() - before;
+    texts.again = epoch > 0;
     return texts;
   } catch (...) {
     reader_.reset();  // where it stands is not known

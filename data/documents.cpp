@@ -129,6 +129,10 @@ std::vector<fs::path> files_at(const fs::path& path) {
 
 }  // namespace
 
+std::string described(const ReadCounts& counts) {
+  return fmt::format("{} row groups or lines, {} files", counts.damaged, counts.damaged_files);
+}
+
 bool is_parquet(const fs::path& path) { return path.extension() == ".parquet"; }
 
 std::vector<fs::path> split_files(const fs::path& path, const Validation& validation, Split split) {

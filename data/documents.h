@@ -26,6 +26,9 @@ struct ReadCounts {
   bool operator==(const ReadCounts&) const = default;
 };
 
+/// "1 row groups or lines, 2 files", of what was left out as damaged.
+std::string described(const ReadCounts& counts);
+
 /// Documents in a fixed order, read once from first to last, in memory one (or, of Parquet, one page of them) at a time. A new
 /// file format is another subclass, and a line in open_documents().
 class DocumentReader {

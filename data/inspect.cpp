@@ -161,8 +161,8 @@ void inspect(const fs::path& path, const InspectOptions& options, Output& out) {
   show_lengths(out, "bytes", bytes);
   const ReadCounts counts = reader->counts();
   if (counts != ReadCounts{})
-    line(out, "  {} rows without a text, {} ill-formed parts of UTF-8, {} damaged row groups or lines, {} damaged files",
-         grouped(counts.nulls), grouped(counts.replacements), grouped(counts.damaged), grouped(counts.damaged_files));
+    line(out, "  {} rows without a text, {} ill-formed parts of UTF-8; damaged: {}", grouped(counts.nulls),
+         grouped(counts.replacements), described(counts));
   if (tokens.empty()) return;
   ids.insert(corpus.tokens.begin(), corpus.tokens.end());
   int64_t all_bytes = 0;

@@ -19,7 +19,7 @@ inline constexpr int64_t slice_size = 128;  // the reference's tokenizer_batch_s
 
 struct Slice {
   std::vector<Segment> segments;  // at most slice_size
-  ReadCounts counts = {};         // what was met while they were read
+  ReadCounts counts = {};         // what was met while they were read, in the first epoch
 };
 
 /// Which of how many processes that share the data this is.

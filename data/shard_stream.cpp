@@ -145,6 +145,7 @@ std::function<Slice()> ShardStream::read_slice(int64_t index) const {
   if (!damaged) slice = texts(block, begin, count, epoch * rows_ + block.first_row + begin);
   slice.counts.damaged = damaged && begin == 0;
   if (number == 0) slice.counts.damaged_files = damaged_files_;
+  slice.again = epoch > 0;
   slices_without_segments_ = slice.documents.empty() ? slices_without_segments_ + 1 : 0;
   require(slices_without_segments_ < slices_, "{} …: expected documents, found none", shards_.front().string());
   return to_be_tokenized(tokenizer_, std::move(slice));

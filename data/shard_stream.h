@@ -26,8 +26,8 @@ struct ShardPosition {
 };
 
 /// Segments are documents, the BOS before their ids. A segment's number counts rows, so that nulls, rows of row groups that are
-/// left out as damaged, and rows that are not of the share, are numbers without a segment. What is left out is counted in every
-/// epoch: a row group with its first slice, a file with the epoch's first.
+/// left out as damaged, and rows that are not of the share, are numbers without a segment. A row group that is left
+/// out counts with its first slice, files with the very first.
 class ShardStream : public SegmentStream {
  public:
   /// Reads all footers. `tokenizer` must outlive the stream. Throws InputError naming the file, or if this rank gets no rows.

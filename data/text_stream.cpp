@@ -15,6 +15,7 @@ std::function<Slice()> to_be_tokenized(const Tokenizer& tokenizer, TextSlice tex
       tokenizer.encode(repaired.text, segment.tokens);
       slice.segments.push_back(std::move(segment));
     }
+    if (texts.again) slice.counts = {};
     return slice;
   };
 }

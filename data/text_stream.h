@@ -19,6 +19,7 @@ struct TextStreamOptions {
 struct TextSlice {
   std::vector<std::pair<int64_t, std::string>> documents;  // Segment::number, text
   ReadCounts counts = {};
+  bool again = false;  // of a later epoch: nothing is counted twice
 };
 
 /// What is ill-formed in the texts is repaired, and counted. `tokenizer` must outlive the work.

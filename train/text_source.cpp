@@ -1,6 +1,7 @@
 #include "train/text_source.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "data/bpe_trainer.h"
 #include "data/document_stream.h"
@@ -22,6 +23,8 @@ auto of_key(const char* key, Read read) {
   }
 }
 
+DocumentOptions reading(const RunConfig& config) { return {.skip_damaged = config.data.skip_damaged}; }
+
 Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
                           const std::function<void(const std::string&)>& say) {
   const std::string& from = config.tokenizer.train_from;
@@ -30,7 +33,8 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
           smallest_vocabulary(), size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
   const PieceCounts pieces = of_key(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
-    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from)),
+    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train, reading(config))
+                                       : open_documents(from, reading(config))),
                         paper_pattern());
   });
   return Tokenizer(train_bpe(pieces, size));
@@ -45,8 +49,6 @@ Tokenizer find_tokenizer(const RunConfig& config, const std::filesystem::path& f
   if (!notice.empty()) say(notice);
   return tokenizer;
 }
-
-DocumentOptions reading(const RunConfig& config) { return {.skip_damaged = config.data.skip_damaged}; }
 
 /// Of one split, read while it is used.
 std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
@@ -111,10 +113,16 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
   source.token_bytes.resize(size_t(config.model.vocab_size), 0);
 
   const bool in_memory = config.data.long_documents == LongDocuments::split;
+  const auto kept = [&](DocumentReader& documents, const std::string& name, int64_t tokens) {
+    TokenCorpus corpus = tokenize(*source.tokenizer, documents, name, tokens);
+    if (const ReadCounts counts = documents.counts(); counts.left_out() > 0)
+      say(fmt::format("warning: {}: left out, as damaged: {}", name, described(counts)));
+    return corpus;
+  };
   of_key("data.path", [&] {
     const Share share{validation.every, Split::train};
     if (in_memory) {
-      source.training = tokenize(*source.tokenizer, *open_files(files.first, reading(config), share), path);
+      source.training = kept(*open_files(files.first, reading(config), share), path, std::numeric_limits<int64_t>::max());
     } else {
       source.stream = open_stream(*source.tokenizer, files.first, {.documents = reading(config), .share = share});
       source.stream->read_slice(0);  // what is wrong from the beginning is said now
@@ -127,8 +135,8 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
     }
     const std::string held_out =
         validation.every > 0 ? fmt::format("{} of {}", config.data.validation, path) : files.second.front().string();
-    const auto documents = open_files(files.second, reading(config), {validation.every, Split::validation});
-    source.validation = tokenize(*source.tokenizer, *documents, held_out, config.train.eval_tokens);
+    const Share share{validation.every, Split::validation};
+    source.validation = kept(*open_files(files.second, reading(config), share), held_out, config.train.eval_tokens);
   });
   say(described(source, files.first.size()));
   return source;

@@ -109,8 +109,7 @@ class Trainer {
     interval_.waiting_seconds += std::chrono::duration<double>(Clock::now() - start).count();
     if (const ReadCounts counts = loader_.counts(); counts.left_out() > left_out_) {
       left_out_ = counts.left_out();
-      progress_.say(fmt::format("warning: left out so far, as damaged: {} row groups or lines, {} files", counts.damaged,
-                                counts.damaged_files));
+      progress_.say(fmt::format("warning: data: left out so far, as damaged: {}", described(counts)));
     }
     return batch;
   }
