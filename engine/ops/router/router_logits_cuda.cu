@@ -85,7 +85,8 @@ void backward_split(GridQueue queue, const RouterLogitValues<bfloat16>& v, const
   if (d.weight) {
     split(1);
     const Scratch<float> halves(queue, 2 * size);
-    gemm<bfloat16, float>(queue, {.m = 2 * experts, .n = channels, .k = tokens, .transpose_a = true}, parts, v.x, GradOut<float>{halves});
+    gemm<bfloat16, float>(queue, {.m = 2 * experts, .n = channels, .k = tokens, .transpose_a = true}, parts, v.x,
+                          GradOut<float>{halves});
     launch("router_add_halves", add_halves_kernel, {blocks_for(size, threads), threads}, queue, size,
            static_cast<const float*>(halves), d.weight);
   }
