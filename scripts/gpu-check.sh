@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # All that needs a GPU: tests, compute-sanitizer, benchmarks. Prints a summary and leaves OUT/gpu-check.json and what each step said.
 #
-#   scripts/gpu-check.sh pack [BUILD]          gathers the programs of BUILD (build/release) and their libraries in build/gpu:
-#                                              what a machine needs that has a driver and CUDA's own libraries, but no compiler
-#   scripts/gpu-check.sh run [PROGRAMS] [OUT]  runs those in PROGRAMS (build/gpu), by default into build/gpu-check
+#   scripts/gpu-check.sh pack [BUILD]   gathers the programs of BUILD (build/release) and their libraries in build/gpu.tar.gz: all
+#                                       that is needed, beside this tree, where there are a driver and CUDA's libraries, but no compiler
+#   scripts/gpu-check.sh run [OUT]      unpacks and runs them, by default into build/gpu-check
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,9 @@ pack() {
     # glibc is the machine's own; so is what the driver brings.
     ldd "$to/$program" | awk '$3 ~ /^\// { print $3 }' | grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux)[-.]' | xargs -r -I{} cp -Ln {} "$to/lib/"
   done
-  du -sh "$to"
+  tar -C build -czf build/gpu.tar.gz gpu
+  rm -r "$to"
+  du -h build/gpu.tar.gz
 }
 
 failed=0
@@ -32,8 +34,8 @@ step() {  # NAME COMMAND…: runs it, notes how it ended and how long it took
 }
 
 run() {
-  local programs=$1
-  out=$2
+  local programs=build/gpu
+  out=$1
   mkdir -p "$out"
   export LD_LIBRARY_PATH="$PWD/$programs/lib:${LD_LIBRARY_PATH:-}" KAPPA_SOURCE_DIR="$PWD"
   if ! command -v nvidia-smi > /dev/null || ! nvidia-smi -L > "$out/gpu.txt" 2>&1; then
@@ -41,6 +43,7 @@ run() {
     exit 2
   fi
   cat "$out/gpu.txt"
+  tar -C build -xzf build/gpu.tar.gz
   # Every case runs on CPU and GPU, and twice on the GPU for equal bits; the same cases run on the host's model of the grid.
   step tests-gpu "$programs/kappa_tests" 'gpu:*'
   step tests-emulated "$programs/kappa_tests" 'ops: the CUDA kernels*,moe kernels*,tiled gemm*,moe on a device*'
@@ -72,9 +75,9 @@ run() {
 
 case ${1:-} in
   pack) pack "${2:-build/release}" ;;
-  run) run "${2:-build/gpu}" "${3:-build/gpu-check}" ;;
+  run) run "${2:-build/gpu-check}" ;;
   *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

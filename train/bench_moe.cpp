@@ -123,8 +123,10 @@ Layer::Seconds measure(Layer& layer, const MoeBenchOptions& o) {
 
 /// What the device reaches in one large product of the layer's type and one large copy.
 MachinePeaks peaks_of(const MoeBenchOptions& o) {
-  const int64_t side = o.device == Device::cuda ? 8192 : o.device == Device::cpu ? 1536 : 64;
-  const int64_t bytes = o.device == Device::emulated ? int64_t{1} << 20 : int64_t{1} << (o.device == Device::cuda ? 30 : 26);
+  // Large enough to reach them on the device, but for a layer that is itself too small to.
+  const bool large = o.tokens * o.channels >= int64_t{1} << 18;
+  const int64_t side = !large || o.device == Device::emulated ? 64 : o.device == Device::cuda ? 8192 : 1536;
+  const int64_t bytes = int64_t{1} << (!large || o.device == Device::emulated ? 20 : o.device == Device::cuda ? 30 : 26);
   MachinePeaks peaks{};
   const auto best = [&](auto body) {
     double seconds = seconds_of(o.device, body);
@@ -165,7 +167,7 @@ std::vector<MoeBenchRow> rows_of(Layer& layer, const MoeBenchOptions& o) {
 /// How many tokens would fit, if what a token needs were all there is, and the parameters did not count.
 [[noreturn]] void say_what_fits(const MoeBenchOptions& o, const OutOfMemory& error) {
   const double rows = double(o.top_k) * o.capacity, element = double(size_of(o.dtype));
-  const double per_token = element * double(o.channels) * (rows * (5 * 4 + 4) + 6);  // g, u, h and gradients; slots; x, y, dy
+  const double per_token = element * double(o.channels) * (rows * (6 * 4 + 4) + 6);  // g, u, h and gradients; slots; x, y, dy
   const int64_t capacity = step_slab(o.device).capacity();
   throw OutOfMemory(fmt::format("{}; here --tokens {} would fit", error.what(),
                                 std::max<int64_t>(1, int64_t(0.9 * double(capacity) / per_token) / 64 * 64)));

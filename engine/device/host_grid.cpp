@@ -87,7 +87,7 @@ thread_local Launch* current = nullptr;
 std::string at(const std::source_location& where) { return fmt::format("{}:{}", where.file_name(), where.line()); }
 
 bool same_line(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() && (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 [[noreturn]] void fail(const std::string& what) {
