@@ -65,9 +65,7 @@ def build_peer(sizes):
         kappa_bias_l2_ema_floor_frac=0.9,
         loss_recompute_backward=True,
     )
-    with torch.device("meta"):
-        model = GPT(config)
-    model.to_empty(device="cpu")
+    model = GPT(config)  # not first without memory, as base_train.py has it: that leaves routers and buffers uninitialised
     with torch.no_grad():
         model.init_weights()
     model.train()

@@ -58,7 +58,7 @@ static bool prepared = (choose_kernels(), openblas_set_num_threads(1), true);
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
-  const ProductScope scope(2 * p.m * p.n * p.k);
+  const PartScope scope(2 * p.m * p.n * p.k);
   static_cast<void>(prepared);
   const auto flag = [](bool transpose) { return transpose ? CblasTrans : CblasNoTrans; };
   const auto call = [&](auto gemm) {
@@ -72,16 +72,18 @@ void multiply_tile(const TileProduct<W>& p) {
 }
 
 const char* blas_name() { return openblas_get_config(); }
+void set_blas_threads(int count) { openblas_set_num_threads(count); }
 
 #else
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
-  const ProductScope scope(2 * p.m * p.n * p.k);
+  const PartScope scope(2 * p.m * p.n * p.k);
   multiply_tile_eigen(p);
 }
 
 const char* blas_name() { return "Eigen's own kernels"; }
+void set_blas_threads(int) {}
 
 #endif
 

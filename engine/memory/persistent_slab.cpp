@@ -10,6 +10,7 @@ PersistentSlab::PersistentSlab(int64_t bytes) : size_(footprint(bytes)) {
   if (size_ == 0) return;
   void* base = mmap(nullptr, size_t(size_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);  // zeroed by the system
   if (base == MAP_FAILED) throw RunError(fmt::format("out of memory: {} MiB wanted for parameters or their state", size_ >> 20));
+  madvise(base, size_t(size_), MADV_HUGEPAGE);  // a row of a weight is often as long as a small page, and products read columns
   memory_ = Memory(static_cast<std::byte*>(base), [size = size_](std::byte* p) { munmap(p, size_t(size)); });
 }
 
