@@ -40,7 +40,7 @@ const Sources& sources() {
   static const Sources all = [] {
     Sources found;
     found["main.cpp"] = read_source(root / "main.cpp");
-    for (const char* folder : {"engine", "data", "model", "eval", "train", "tests"})
+    for (const char* folder : {"engine", "data", "model", "eval", "train", "cli", "tests"})
       for (const auto& entry : fs::recursive_directory_iterator(root / folder))
         if (const auto extension = entry.path().extension();
             extension == ".h" || extension == ".cpp" || extension == ".cu" || extension == ".cuh")
@@ -52,8 +52,8 @@ const Sources& sources() {
 
 /// From the lowest to the highest. A file may include files of its own layer and of those below.
 const std::vector<std::string> layers = {
-    "engine/core/", "engine/config/", "engine/memory/", "engine/device/", "engine/tensor/", "engine/autograd/",
-    "engine/ops/",  "engine/nn/",     "model/",         "eval/",          "train/",         "main.cpp",
+    "engine/core/", "engine/config/", "engine/memory/", "engine/device/", "engine/tensor/", "engine/autograd/", "engine/ops/",
+    "engine/nn/",   "model/",         "eval/",          "train/",         "cli/",           "main.cpp",
 };
 
 /// −1 of what is in no layer: data and tests.

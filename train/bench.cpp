@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <numeric>
 
 #include "engine/core/philox.h"
-#include "engine/device/gemm.h"
 #include "engine/device/thread_pool.h"
-#include "engine/memory/scratch.h"
+#include "train/machine_speed.h"
 #include "train/step.h"
 
 namespace kappa {
@@ -23,14 +21,6 @@ double seconds_of(Body body) {
   const auto start = Clock::now();
   body();
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// The shortest of a few.
-template <class Body>
-double best_seconds_of(Body body) {
-  double best = seconds_of(body);
-  for (int i = 0; i < 12; ++i) best = std::min(best, seconds_of(body));
-  return best;
 }
 
 double median(std::vector<double> values) {
@@ -83,27 +73,6 @@ std::vector<BenchRow> rows_of(const Profile& profile, double steps, double total
 
 }  // namespace
 
-MachinePeaks measure_peaks() {
-  constexpr int64_t side = 1536, large = int64_t{1} << 24;
-  MachinePeaks peaks{};
-  {
-    const Scratch<float> a(CpuQueue{}, side * side), b(CpuQueue{}, side * side), c(CpuQueue{}, side * side);
-    std::fill_n(static_cast<float*>(a), side * side, 1.0f);
-    std::fill_n(static_cast<float*>(b), side * side, 1.0f);
-    const double seconds =
-        best_seconds_of([&] { gemm<float, float>(CpuQueue{}, {.m = side, .n = side, .k = side}, a, b, GradOut<float>{c}); });
-    peaks.product = 2.0 * double(side * side * side) / seconds;
-  }
-  const Scratch<float> from(CpuQueue{}, large), to(CpuQueue{}, large);
-  std::fill_n(static_cast<float*>(from), large, 1.0f);
-  const double seconds = best_seconds_of([&] {
-    parallel_ranges(large, 1 << 18,
-                    [&](Range r) { std::memcpy(to + r.begin, from + r.begin, size_t(r.end - r.begin) * sizeof(float)); });
-  });
-  peaks.copy = 2.0 * sizeof(float) * double(large) / seconds;
-  return peaks;
-}
-
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
   const BatchPlan batches = plan_sizes(config).batches;
   const Storage storage = storage_of(config.train.precision);
@@ -137,7 +106,8 @@ BenchReport bench(const RunConfig& config, const BenchOptions& options) {
                    .optimizer = optimizer.state_bytes(),
                    .activations = profile.peak(),
                    .resident = resident_bytes()};
-  report.peaks = measure_peaks();  // last: they need memory that the model does not
+  // Last: these need memory that the model does not.
+  report.peaks = {.product = measure_product_rate(), .copy = measure_copy_rate()};
   return report;
 }
 

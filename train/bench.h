@@ -14,12 +14,11 @@ struct BenchOptions {
   int64_t steps = 10, warmup = 3;
 };
 
-/// What this machine can do with the threads there are, measured with this program's own kernels.
+/// What this machine can do (machine_speed.h).
 struct MachinePeaks {
   double product;  // FLOP/s of a large float32 product
   double copy;     // bytes/s read and written by a large copy
 };
-MachinePeaks measure_peaks();
 
 /// One op in one phase; all numbers are of a step, on average.
 struct BenchRow {
