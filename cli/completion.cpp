@@ -101,16 +101,17 @@ std::string zsh(const std::vector<CommandWords>& commands) {
         std::string spec = fmt::format("*{}[{}]", name, zsh_text(o.help));
         if (o.value == Value::file) spec += ":file:_files";
         if (o.value == Value::other) spec += ":value: ";
-        if (o.value == Value::choice)
-          spec += fmt::format(":value:{}({})", o.choices.front().ends_with('=') ? "compadd -S '' -- " : "",
-                              zsh_text(fmt::format("{}", fmt::join(o.choices, " "))));
+        if (o.value == Value::choice) {
+          const std::string list = fmt::format("{}", fmt::join(o.choices, " "));
+          spec += o.choices.front().ends_with('=') ? ":value:{compadd -S \"\" -- " + list + "}" : ":value:(" + list + ")";
+        }
         script += " \\\n    " + quoted(spec);
       }
     std::string rest = "_files";
     if (!c.arguments.empty()) rest = fmt::format("({})", fmt::join(c.arguments, " "));
     if (!c.commands.empty()) {
       rest = "((";
-      for (const auto& [name, help] : c.commands) rest += fmt::format("{}\\:{} ", name, quoted(zsh_text(help), "\"'\""));
+      for (const auto& [name, help] : c.commands) rest += fmt::format("{}\\:{} ", name, quoted(zsh_text(help), R"('"'"')"));
       rest += "))";
     }
     script += " \\\n    " + quoted("*:word:" + rest) + " ;;\n";
