@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <exception>
 
-#include "cli/build.h"
-#include "cli/commands.h"
 #include "data/data_command.h"
 #include "engine/core/error.h"
 #include "eval/commands.h"
+#include "train/cli/build.h"
+#include "train/cli/commands.h"
 #include "train/commands.h"
 
 /// The line about words that are not understood, and where the right ones are.

@@ -1,4 +1,4 @@
-#include "cli/doctor.h"
+#include "train/cli/doctor.h"
 
 #include <sys/statvfs.h>
 #include <unistd.h>

@@ -3,9 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "cli/commands.h"
-#include "cli/doctor.h"
 #include "engine/device/thread_pool.h"
+#include "train/cli/commands.h"
+#include "train/cli/doctor.h"
 #include "train/machine_speed.h"
 
 namespace kappa {

@@ -1,4 +1,4 @@
-#include "cli/machine.h"
+#include "train/cli/machine.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>

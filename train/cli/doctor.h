@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/build.h"
-#include "cli/machine.h"
+#include "train/cli/build.h"
+#include "train/cli/machine.h"
 
 namespace kappa {
 

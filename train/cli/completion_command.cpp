@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "cli/commands.h"
-#include "cli/completion.h"
+#include "train/cli/commands.h"
+#include "train/cli/completion.h"
 #include "train/config.h"
 
 namespace kappa {

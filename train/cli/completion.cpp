@@ -1,4 +1,4 @@
-#include "cli/completion.h"
+#include "train/cli/completion.h"
 
 #include <fmt/format.h>
 

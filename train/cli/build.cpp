@@ -1,4 +1,4 @@
-#include "cli/build.h"
+#include "train/cli/build.h"
 
 #include <fmt/format.h>
 
