@@ -129,6 +129,11 @@ void add_pack(CLI::App& data) {
 void add_data_command(CLI::App& app) {
   auto* const data = app.add_subcommand("data", "Shows and packs the texts that models learn from");
   data->require_subcommand(1);
+  data->footer(
+      "Examples:\n"
+      "  kappa data inspect shards/ --tokenizer kappa32k.tiktoken\n"
+      "  kappa data cat shard_00000.parquet | head -n 3\n"
+      "kappa data COMMAND --help explains each.");
   add_cat(*data);
   add_inspect(*data);
   add_pack(*data);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "engine/device/gemm.h"
 #include "engine/device/thread_pool.h"
@@ -18,11 +19,11 @@ double seconds_of(Body body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// The shortest of a few.
+/// Seconds of the fastest of a few calls of `body`.
 template <class Body>
-double best_seconds_of(Body body) {
-  double best = seconds_of(body);
-  for (int i = 0; i < 12; ++i) best = std::min(best, seconds_of(body));
+double fastest(Body body) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 7; ++i) best = std::min(best, seconds_of(body));
   return best;
 }
 
@@ -34,18 +35,25 @@ Scratch<float> ones(int64_t n) {
 
 }  // namespace
 
-double measure_product_rate() {
-  constexpr int64_t side = 1536;
+/// Of a product of two matrices of this size.
+static double product_seconds(int64_t side) {
   const Scratch<float> a = ones(side * side), b = ones(side * side), c = ones(side * side);
-  const double seconds =
-      best_seconds_of([&] { gemm<float, float>(CpuQueue{}, {.m = side, .n = side, .k = side}, a, b, GradOut<float>{c}); });
+  const GemmShape shape{.m = side, .n = side, .k = side};
+  return fastest([&] { gemm<float, float>(CpuQueue{}, shape, a, b, GradOut<float>{c}); });
+}
+
+double measure_product_rate() {
+  int64_t side = 256;
+  double seconds = product_seconds(side);
+  // Large enough for all threads, and no larger: this is done whenever a run begins.
+  while (seconds < 0.01 && side < 8192) seconds = product_seconds(side *= 2);
   return 2.0 * double(side * side * side) / seconds;
 }
 
 double measure_copy_rate() {
   constexpr int64_t size = int64_t{1} << 24;
   const Scratch<float> from = ones(size), to = ones(size);
-  const double seconds = best_seconds_of([&] {
+  const double seconds = fastest([&] {
     parallel_ranges(size, 1 << 18,
                     [&](Range r) { std::memcpy(to + r.begin, from + r.begin, size_t(r.end - r.begin) * sizeof(float)); });
   });

@@ -20,11 +20,13 @@ void Profile::open(std::string_view op) {
   if (depth_++ > 0) return;
   open_ = &rows_[{op, phase_}];
   for (const auto& [block, bytes] : std::exchange(unowned_, {})) own(block, bytes);
+  if (wait_) wait_();
   opened_ = Clock::now();
 }
 
 void Profile::close() {
   if (--depth_ > 0) return;
+  if (wait_) wait_();
   const std::chrono::duration<double> seconds = Clock::now() - opened_;
   ++open_->calls;
   open_->seconds += seconds.count();

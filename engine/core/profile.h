@@ -57,6 +57,8 @@ class Profile {
   const std::map<Key, Row>& rows() const { return rows_; }
   const ProductTimes& products() const { return products_; }
   int64_t peak() const { return peak_; }  // bytes of the step slab
+  /// What to wait for before a clock is read, where ops are not finished when they return.
+  void wait_with(void (*wait)()) { wait_ = wait; }
   /// Forgets calls, times and counts; what is held stays known.
   void restart();
 
@@ -86,6 +88,7 @@ class Profile {
   Row* open_ = nullptr;
   int depth_ = 0;
   Phase phase_ = Phase::forward;
+  void (*wait_)() = nullptr;
   Clock::time_point opened_;
   std::atomic<int64_t> product_nanoseconds_{0}, product_flops_{0};
   int64_t in_use_ = 0, peak_ = 0;
@@ -94,17 +97,23 @@ class Profile {
 /// One call of an op.
 class OpScope {
  public:
-  explicit OpScope(std::string_view op) : profile_(Profile::current()) {
+  explicit OpScope(std::string_view op) : profile_(Profile::current()), outer_(std::exchange(running_, op)) {
     if (profile_) profile_->open(op);
   }
   ~OpScope() {
     if (profile_) profile_->close();
+    running_ = outer_;
   }
   OpScope(const OpScope&) = delete;
   OpScope& operator=(const OpScope&) = delete;
 
+  /// The op that is being called on this thread; empty between ops.
+  static std::string_view running() { return running_; }
+
  private:
+  inline static thread_local constinit std::string_view running_{};
   Profile* profile_;
+  std::string_view outer_;
 };
 
 /// What the ops in it are done for; forward where nothing else is said.

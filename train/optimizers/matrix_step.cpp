@@ -45,7 +45,7 @@ void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, 
   const Tensor& first = tensors.front().parameter;
   MatrixBatch batch{.count = 0, .rows = first.dim(-2), .columns = first.dim(-1)};
   bool finite = true;
-  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, auto queue) {
+  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, CpuQueue queue) {
     const auto matrices = matrices_of<T>(tensors, batch);
     const int64_t total = int64_t(matrices.size()), at_a_time = std::max<int64_t>(1, elements_at_a_time / batch.size());
     for (int64_t done = 0; done < total; done += batch.count) {
