@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "data/data_command.h"
+#include "data/tokenizer_command.h"
 #include "engine/core/error.h"
 #include "eval/commands.h"
 #include "train/cli/build.h"
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   kappa::add_bench_command(app);
   kappa::add_generate_command(app);
   kappa::add_data_command(app);
+  kappa::add_tokenizer_command(app);
   kappa::add_doctor_command(app);
   kappa::add_completion_command(app);
   app.footer(

@@ -7,28 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "data/inspect.h"
+#include "data/notices.h"
 #include "data/pack.h"
-#include "data/tokenizer_file.h"
 #include "engine/core/error.h"
 
 namespace kappa {
 namespace {
-
-void warn(const std::string& text) { fmt::print(stderr, "kappa: {}\n", text); }
-
-Tokenizer tokenizer_from(const std::string& path) {
-  std::string notice;
-  Tokenizer tokenizer = load_tokenizer(path, &notice);
-  if (!notice.empty()) warn(notice);
-  return tokenizer;
-}
-
-void warn_of(const ReadCounts& counts, const std::string& file) {
-  if (counts.replacements > 0)
-    warn(fmt::format("{}: {} ill-formed parts of UTF-8 replaced by U+FFFD", file, counts.replacements));
-  if (counts.nulls > 0) warn(fmt::format("{}: {} rows without a text left out", file, counts.nulls));
-  if (counts.damaged > 0) warn(fmt::format("{}: {} damaged row groups left out", file, counts.damaged));
-}
 
 void add_reading(CLI::App& command, DocumentOptions& options) {
   command.add_option("--field", options.field, "the Parquet column, the key in JSON Lines")->capture_default_str();
@@ -52,7 +36,7 @@ void add_cat(CLI::App& data) {
     for (const std::string& file : o->files) {
       const auto reader = open_documents(file, o->documents);
       for (std::string text; reader->next(text);) out.write("{\"text\": " + nlohmann::json(text).dump() + "}\n");
-      warn_of(reader->counts(), file);
+      notice_of(reader->counts(), file);
     }
     out.finish();
   });
@@ -81,7 +65,7 @@ void add_inspect(CLI::App& data) {
   command->footer("Example: kappa data inspect shard_00000.parquet --tokenizer kappa32k.tiktoken");
   command->callback([o] {
     std::unique_ptr<Tokenizer> tokenizer;
-    if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(tokenizer_from(o->tokenizer));
+    if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(load_with_notice(o->tokenizer));
     o->inspect.tokenizer = tokenizer.get();
     o->inspect.color = o->color == "always" || (o->color == "auto" && isatty(STDOUT_FILENO) != 0);
     Output out("-");
@@ -118,9 +102,9 @@ void add_pack(CLI::App& data) {
     request.shards = o->shards;
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
-    const Tokenizer tokenizer = tokenizer_from(o->tokenizer);
+    const Tokenizer tokenizer = load_with_notice(o->tokenizer);
     if (const int64_t damaged = pack_rows(tokenizer, request); damaged > 0)
-      warn(fmt::format("{}: {} damaged row groups left out", o->shards, damaged));
+      notice(fmt::format("{}: {} damaged row groups left out", o->shards, damaged));
   });
 }
 

@@ -91,8 +91,8 @@ ShardStream::ShardStream(const Tokenizer& tokenizer, std::vector<fs::path> shard
   require(rows_ > 0, "training data: the row groups of {} shards are too few for rank {} of {}", shards_.size(), rank, world);
   const Vocabulary& v = tokenizer.vocabulary();
   fingerprint.add(v.pattern->regex), fingerprint.add(v.bos);
-  for (const auto* texts : {&v.tokens, &v.specials})
-    for (const std::string& text : *texts) fingerprint.add(text);
+  for (const std::string& token : v.tokens) fingerprint.add(token);
+  for (const Special& special : v.specials) fingerprint.add(special.text), fingerprint.add(uint64_t(special.id));
   fingerprint_ = fingerprint.value();
 }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "data/base64.h"
+#include "data/tokenizer/base64.h"
 #include "engine/core/file.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/shell.h"
