@@ -84,8 +84,9 @@ void show_tokenizer(const Tokenizer& tokenizer, Output& out) {
     parts += !is_utf8(v.tokens[id]);
     unreachable += !v.tokens[id].empty() && !tokenizer.encoder().is_reachable(int32_t(id));
   }
-  line(out, "longest token: {} bytes, {}; {} tokens hold parts of characters{}", longest->size(), in_quotes(longest->substr(0, 64)),
-       grouped(parts), unreachable > 0 ? fmt::format("; no merges lead to {}", grouped(unreachable)) : "");
+  line(out, "longest token: {} bytes, {}; {} tokens hold parts of characters{}", longest->size(),
+       in_quotes(longest->substr(0, 64)), grouped(parts),
+       unreachable > 0 ? fmt::format("; no merges lead to {}", grouped(unreachable)) : "");
 }
 
 void show_split(const Tokenizer& tokenizer, std::string_view text, int64_t most, bool color, Output& out) {

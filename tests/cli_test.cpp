@@ -258,7 +258,7 @@ TEST_CASE("cli: documents of any file as lines of JSON") {
   const Result skipped = desk.run({"data", "cat", "--skip-damaged", desk / "damaged.parquet"});
   CHECK(skipped.code == 0);
   CHECK(skipped.out.empty());
-  CHECK_THAT(skipped.err, contains("damaged.parquet: 1 damaged row groups left out"));
+  CHECK_THAT(skipped.err, contains("damaged.parquet: 1 damaged row groups or lines left out"));
 }
 
 TEST_CASE("cli: what a file of texts holds") {
@@ -284,6 +284,23 @@ TEST_CASE("cli: what a file of texts holds") {
   CHECK(with("never").find('\x1b') == std::string::npos);
   CHECK(with("auto") == with("never"));
   CHECK_THAT(with("always"), contains("\x1b[36m<|bos|>t?[2Jwo\x1b[0m\x1b[33m<|bos|>one\x1b[0m"));
+}
+
+TEST_CASE("cli: data inspect of a folder says what is held out") {
+  const Desk desk;
+  std::filesystem::create_directory(desk / "shards");
+  for (const char* name : {"a.parquet", "b.parquet"})
+    desk.write(std::string("shards/") + name, read_file(source_dir() / "tests/data/fixtures/parquet/nested.parquet"));
+  const Result r = desk.run({"data", "inspect", desk / "shards", "--documents", "3"});
+  CHECK(r.code == 0);
+  CHECK_THAT(r.out,
+             contains("2 files") && contains("from a.parquet to b.parquet") && contains("of the last file are for validation"));
+  desk.write("shards/c.parquet", "damaged");
+  desk.check_refused({"data", "inspect", desk / "shards"}, {"c.parquet"});
+  CHECK_THAT(desk.run({"data", "inspect", desk / "shards", "--skip-damaged"}).out, contains("1 damaged files"));
+  const Result cat = desk.run({"data", "cat", desk / "shards", "--skip-damaged"});
+  CHECK(cat.code == 0);
+  CHECK_THAT(cat.err, contains("1 damaged files left out"));
 }
 
 TEST_CASE("cli: data that cannot be read or packed") {

@@ -13,27 +13,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-nlohmann::json to_json(const RunState& s) {
-  nlohmann::json waiting = nlohmann::json::array();
-  for (const auto& w : s.loader.packer.waiting) waiting.push_back({w.segment, w.used});
+nlohmann::ordered_json to_json(const RunState& s) {
   return {{"step", s.step},
           {"smooth_loss", s.smooth_loss},
           {"seconds", s.seconds},
           {"bits_per_byte", s.bits_per_byte},
-          {"loader", {{"stream", s.loader.stream}, {"slices", s.loader.packer.slices}, {"waiting", waiting}}}};
+          {"loader", to_json(s.loader)}};
 }
 
 RunState read_state(const fs::path& path) {
   try {
-    const auto json = nlohmann::json::parse(read_file(path));
+    const auto json = nlohmann::ordered_json::parse(read_file(path));
     RunState s;
     json.at("step").get_to(s.step);
     json.at("smooth_loss").get_to(s.smooth_loss);
     json.at("seconds").get_to(s.seconds);
     json.at("bits_per_byte").get_to(s.bits_per_byte);
-    json.at("loader").at("stream").get_to(s.loader.stream);
-    json.at("loader").at("slices").get_to(s.loader.packer.slices);
-    for (const auto& w : json.at("loader").at("waiting")) s.loader.packer.waiting.push_back({w.at(0), w.at(1)});
+    s.loader = loader_state(json.at("loader"));
     return s;
   } catch (const nlohmann::json::exception& error) {
     throw InputError(fmt::format("{}: not a run's state: {}", path.string(), error.what()));

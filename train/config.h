@@ -92,6 +92,7 @@ struct DataConfig {
   std::string path, tokenizer, validation;
   LongDocuments long_documents = LongDocuments::crop;
   int64_t workers = 2;
+  bool skip_damaged = false;
 };
 
 struct TokenizerConfig {

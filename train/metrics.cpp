@@ -22,6 +22,7 @@ nlohmann::ordered_json step_metrics(const RunConfig& config, const RunSizes& siz
   line["train/kappa_bias_lr_scale"] = plan.optimizer.kappa_lr_scale;
   line["lrm"] = plan.optimizer.lr_multiplier;
   line["dt"] = clock.interval_seconds / double(clock.interval_steps);
+  line["dt_data"] = clock.waiting_seconds / double(clock.interval_steps);
   line["tok_per_sec"] = double(batches.batch_tokens * clock.interval_steps) / clock.interval_seconds;
   line["train/aux_loss_weight"] = plan.weights.aux;
   line["train/kappa_bias_l2_loss_weight"] = plan.weights.kappa_bias;

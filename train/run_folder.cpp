@@ -7,10 +7,10 @@
 
 namespace kappa {
 
-/// Keys that say how a run is watched, not what it computes.
+/// Keys that say how a run is watched and fed, not what it computes of whole data.
 static bool may_differ(std::string_view key) {
-  for (std::string_view prefix :
-       {"threads", "run.", "checkpoint.", "audit.", "train.eval_", "train.sample_", "train.log_", "train.core_", "data.workers"})
+  for (std::string_view prefix : {"threads", "run.", "checkpoint.", "audit.", "train.eval_", "train.sample_", "train.log_",
+                                  "train.core_", "data.workers", "data.skip_damaged"})
     if (key.starts_with(prefix)) return true;
   return false;
 }

@@ -103,7 +103,7 @@ class Trainer {
     if (logged && config_.train.log_grad_stats)
       trace = [&](Place place, const char* what, const Tensor& value) { routing.see(place, what, value); };
     const StepLosses losses = step_.accumulate(
-        t, [&] { return loader_.next(); }, trace);
+        t, [&] { return next_batch(); }, trace);
     if (trace) {
       seen["train/grad_norm_step"] = model_.store().gradient_norm();
       routing.report(seen);
@@ -115,6 +115,18 @@ class Trainer {
     note(losses, seconds.count());
     if (logged) log(t, losses, seen);
     if (trace) warn(t, routing);
+  }
+
+  Batch next_batch() {
+    const auto start = Clock::now();
+    Batch batch = loader_.next();
+    interval_.waiting_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    if (const ReadCounts counts = loader_.counts(); counts.left_out() > left_out_) {
+      left_out_ = counts.left_out();
+      progress_.say(fmt::format("warning: left out so far, as damaged: {} row groups or lines, {} files", counts.damaged,
+                                counts.damaged_files));
+    }
+    return batch;
   }
 
   void note(const StepLosses& losses, double seconds) {
@@ -156,7 +168,7 @@ class Trainer {
   }
 
   void validate() {
-    const HeldOutLoss held_out = held_out_loss(model_, text_.validation_loader(config_), text_.token_bytes);
+    const HeldOutLoss held_out = held_out_loss(model_, text_.validation_batches(config_), text_.token_bytes);
     state_.bits_per_byte = held_out.bits_per_byte;
     folder_.log({{"step", state_.step}, {"val/bpb", held_out.bits_per_byte}, {"val/loss", held_out.token_loss}});
   }
@@ -210,6 +222,7 @@ class Trainer {
   double run_seconds_ = 0;
   MetricsClock interval_{};
   bool warned_ = false;
+  int64_t left_out_ = 0;                                // of the data, as damaged
   const double product_rate_ = measure_product_rate();  // FLOP/s, what the use of the machine is held against
 };
 

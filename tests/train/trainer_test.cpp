@@ -14,6 +14,7 @@
 #include "engine/core/file.h"
 #include "engine/device/thread_pool.h"
 #include "tests/support/catch.h"
+#include "tests/support/parquet_writer.h"
 #include "tests/support/temp_folder.h"
 #include "train/checkpoint.h"
 #include "train/recipe.h"
@@ -138,7 +139,7 @@ Lines metrics(const fs::path& run) {
   Lines lines;
   for (std::string line; std::getline(file, line);) {
     lines.push_back(nlohmann::json::parse(line));
-    for (const char* clock : {"dt", "mfu", "tok_per_sec", "total_training_time"}) lines.back().erase(clock);
+    for (const char* clock : {"dt", "dt_data", "mfu", "tok_per_sec", "total_training_time"}) lines.back().erase(clock);
   }
   return lines;
 }
@@ -314,7 +315,9 @@ TEST_CASE("train: text that is not there") {
                    "data.path: " + path("blank.jsonl") + ": expected documents, found none"},
            Refused{{"data.path=" + path("one.jsonl"), "data.validation=0.5"},
                    "data.validation: 0.5 of " + path("one.jsonl") + ": expected documents, found none"},
-           Refused{{"data.validation="}, "data.validation: expected a file"},
+           Refused{{"data.validation="},
+                   "data.validation: " + shop.text().string() +
+                       ": expected shards, of which the last is for validation, found one file"},
            Refused{{"data.validation=1.5"}, "data.validation: expected a share"},
            Refused{{"data.validation=" + missing}, "data.validation: expected a share in (0, 1) or a file, found " + missing},
            Refused{{"data.validation=" + path("empty.jsonl")},
@@ -366,4 +369,46 @@ TEST_CASE("train: every precision learns, and goes on as if it had not stopped")
   fs::remove_all(shop / "stopped/checkpoints/step_000006");
   shop.run("stopped", set);
   check_same_checkpoint(shop / "stopped", shop / "whole", 6);
+}
+
+TEST_CASE(
+    "train: Parquet shards are read while they are learned from, and damaged parts of them left out where that is asked for") {
+  const Workshop shop;
+  const auto texts = [](int count, int first) {
+    std::vector<std::string> all;
+    for (int i = first; i < first + count; ++i)
+      all.push_back(fmt::format("{} birds and {} fish. The old miller sings of the king, {} times a day, and no one forgets.", i,
+                                i * 7 % 31, i % 5));
+    return all;
+  };
+  // A row takes one of these long documents, a step eight rows, and 1000 wait: the fourth step reads on from document 1024.
+  TestRowGroup damaged = plain_row_group(texts(3, 5000));
+  damaged.pages.push_back({.values = 1, .body = "broken"});
+  damaged.rows = 4;
+  fs::create_directory(shop / "shards");
+  write_file(shop / "shards/a.parquet",
+             parquet_file({plain_row_group(texts(1024, 0)), damaged, plain_row_group(texts(300, 2000))}));
+  write_file(shop / "shards/b.parquet", parquet_file({plain_row_group(texts(50, 3000))}));
+  const std::vector<std::string> strict{"data.path=" + (shop / "shards").string(), "data.validation=", "train.eval_tokens=256",
+                                        "tokenizer.train_from=" + shop.text().string()};
+  std::vector<std::string> lenient = strict, alone = strict;
+  lenient.push_back("data.skip_damaged=true");
+
+  const std::string why = shop.refusal("run", strict);
+  CHECK_THAT(why, contains("shards/a.parquet: row group 1, page 1: "));
+  CHECK(fs::exists(shop / "run/checkpoints/step_000003"));
+  CHECK(with(metrics(shop / "run"), "train/ntp_loss_step").size() == 3);
+  shop.run("run", lenient);
+  shop.run("whole", lenient);
+  lenient.push_back("data.workers=5");
+  shop.run("workers", lenient);
+  for (const char* other : {"run", "workers"}) {
+    check_same_checkpoint(shop / other, shop / "whole", 6);
+    CHECK(metrics(shop / other) == metrics(shop / "whole"));
+  }
+  CHECK(with(metrics(shop / "whole"), "val/bpb").size() == 2);
+
+  alone[0] = "data.path=" + (shop / "shards/a.parquet").string();
+  CHECK_THAT(shop.refusal("alone", alone),
+             contains("data.validation: ") && contains("a.parquet: expected shards, of which the last"));
 }
