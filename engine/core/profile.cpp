@@ -12,6 +12,7 @@ Profile::~Profile() { current_ = nullptr; }
 
 void Profile::restart() {
   for (auto& [key, row] : rows_) row = {.held = row.held, .held_at_peak = row.held};
+  products_.clear();
   peak_ = in_use_;
 }
 
@@ -67,7 +68,7 @@ void Profile::returned(const void* block) {
   }
 }
 
-void Profile::add_product(std::chrono::nanoseconds time, int64_t flops) {
+void Profile::add_part(std::chrono::nanoseconds time, int64_t flops) {
   product_nanoseconds_.fetch_add(time.count(), std::memory_order_relaxed);
   product_flops_.fetch_add(flops, std::memory_order_relaxed);
 }

@@ -12,6 +12,7 @@ static constexpr const char* purpose = "parameters or their state";
 static Memory on_host(int64_t bytes) {
   void* base = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);  // zeroed by the system
   if (base == MAP_FAILED) throw OutOfMemory(fmt::format("out of memory: {} MiB wanted for {}", bytes >> 20, purpose));
+  madvise(base, size_t(bytes), MADV_HUGEPAGE);  // a row of a weight is often as long as a small page, and products read columns
   return Memory(static_cast<std::byte*>(base), [bytes](std::byte* p) { munmap(p, size_t(bytes)); });
 }
 

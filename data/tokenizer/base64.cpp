@@ -1,4 +1,4 @@
-#include "data/base64.h"
+#include "data/tokenizer/base64.h"
 
 #include <array>
 #include <cstdint>
