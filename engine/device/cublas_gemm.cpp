@@ -165,7 +165,7 @@ void gemm(CudaQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C
     if (!c.add) cuda::clear(c.data, s.batch * s.m * s.n * int64_t(sizeof(C)));
     return;
   }
-  const ProductScope scope(2 * s.batch * s.m * s.n * s.k);
+  const PartScope scope(2 * s.batch * s.m * s.n * s.k);
   const bool aligned = all_aligned(a, b, c.data);
   const Product<T, C> product(s, c.add, aligned);
   const std::string key = GemmPlans::key(TypeOf<T>::value, TypeOf<C>::value, s, c.add, aligned);

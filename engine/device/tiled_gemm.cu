@@ -63,7 +63,7 @@ KAPPA_INSTANTIATE(bfloat16, float)
 #ifndef __CUDACC__
 template <class T, class C>
 void gemm(EmulatedQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C> c) {
-  const ProductScope scope(c ? 2 * s.batch * s.m * s.n * s.k : 0);
+  const PartScope scope(c ? 2 * s.batch * s.m * s.n * s.k : 0);
   tiled_gemm(queue, s, a, b, c);
 }
 #define KAPPA_INSTANTIATE(T, C) template void gemm(EmulatedQueue, const GemmShape&, const T*, const T*, GradOut<C>);
