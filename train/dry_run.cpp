@@ -27,7 +27,7 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, double tokens, doubl
     bytes.kept += s * rows * 2 * channels + 2 * w * tokens * double(c.n_exp);
   }
   bytes.kept += 3 * s * rows * hidden;
-  bytes.gradients = s * rows * (3 * hidden + channels);
+  bytes.gradients = s * rows * 2 * hidden;  // of gate and up; those of h and of the output take the places of these themselves
   return bytes;
 }
 
