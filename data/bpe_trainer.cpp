@@ -4,7 +4,6 @@
 #include <queue>
 
 #include "engine/core/error.h"
-#include "engine/device/thread_pool.h"
 
 namespace kappa {
 namespace {
@@ -14,6 +13,45 @@ constexpr uint64_t pair_key(int32_t left, int32_t right) { return uint64_t(uint3
 constexpr int32_t left_of(uint64_t pair) { return int32_t(pair >> 32); }
 constexpr int32_t right_of(uint64_t pair) { return int32_t(pair & 0xFFFFFFFF); }
 
+/// A pair of neighbouring tokens.
+struct Pair {
+  uint64_t key = 0;
+  int64_t count = 0;  // Σ over words of the word's count, for every place where the pair stands, overlapping or not
+  std::vector<int32_t> words = {};  // all that hold it, and some that did; in the order in which they were met
+};
+
+/// All pairs that ever were. A hash table with open addressing of places in a vector.
+class Pairs {
+ public:
+  /// A pair, made if it is new. Valid until the next call.
+  Pair& at(uint64_t key) {
+    if (2 * (pairs_.size() + 1) > places_.size()) grow();
+    const size_t slot = slot_of(key);
+    if (places_[slot] < 0) {
+      places_[slot] = int32_t(pairs_.size());
+      pairs_.push_back({.key = key});
+    }
+    return pairs_[size_t(places_[slot])];
+  }
+  size_t size() const { return pairs_.size(); }
+  const Pair& operator[](size_t place) const { return pairs_[place]; }
+
+ private:
+  size_t slot_of(uint64_t key) const {
+    const uint64_t mixed = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15u;
+    size_t slot = (mixed >> 20) & (places_.size() - 1);
+    while (places_[slot] >= 0 && pairs_[size_t(places_[slot])].key != key) slot = (slot + 1) & (places_.size() - 1);
+    return slot;
+  }
+  void grow() {
+    places_.assign(std::max<size_t>(1024, 2 * places_.size()), -1);
+    for (size_t i = 0; i < pairs_.size(); ++i) places_[slot_of(pairs_[i].key)] = int32_t(i);
+  }
+
+  std::vector<int32_t> places_;  // in pairs_, −1 where there is none; a power of two, at most half full
+  std::vector<Pair> pairs_;
+};
+
 /// Distinct pieces as sequences of tokens, and the pairs of neighbours in them.
 ///
 /// A merge makes pairs only with the token that it makes, so from then on a pair's count can only fall and the set of words that
@@ -22,12 +60,12 @@ constexpr int32_t right_of(uint64_t pair) { return int32_t(pair & 0xFFFFFFFF); }
 class Merger {
  public:
   explicit Merger(const PieceCounts& pieces) {
-    for (const auto& [bytes, count] : pieces.counts()) {
+    pieces.for_each([&](std::string_view bytes, int64_t count) {
       const size_t begin = tokens_.size();
-      for (char byte : bytes) tokens_.push_back(uint8_t(byte));
+      for (const char byte : bytes) tokens_.push_back(uint8_t(byte));
       words_.push_back({begin, bytes.size(), count});
       for (size_t i = begin; i + 1 < tokens_.size(); ++i) add(pair_key(tokens_[i], tokens_[i + 1]), int32_t(words_.size() - 1));
-    }
+    });
     push_new_pairs();
   }
 
@@ -36,18 +74,13 @@ class Merger {
     while (!heap_.empty()) {
       const Candidate best = heap_.top();
       heap_.pop();
-      const auto found = pairs_.find(best.pair);
-      const int64_t count = found->second.count;
-      if (count != best.count) {
-        if (count > 0)
-          heap_.push({count, best.pair});
-        else
-          pairs_.erase(found);
+      Pair& pair = pairs_.at(best.pair);
+      if (pair.count != best.count) {
+        if (pair.count > 0) heap_.push({pair.count, best.pair});
         continue;
       }
-      const std::vector<int32_t> words = std::move(found->second.words);
-      for (int32_t word : words) merge_in(word, best.pair, id);
-      pairs_.erase(best.pair);
+      const std::vector<int32_t> words = std::move(pair.words);
+      for (const int32_t word : words) merge_in(word, best.pair, id);
       push_new_pairs();
       return best.pair;
     }
@@ -59,10 +92,6 @@ class Merger {
     size_t begin, length;  // in tokens_
     int64_t count;
   };
-  struct Pair {
-    int64_t count = 0;           // Σ over words of the word's count, for every place where the pair stands, overlapping or not
-    std::vector<int32_t> words;  // all that hold it, ascending, and some that did
-  };
   struct Candidate {
     int64_t count;
     uint64_t pair;
@@ -71,15 +100,13 @@ class Merger {
     }
   };
 
-  void add(uint64_t pair, int32_t word) {
-    const auto [found, is_new] = pairs_.try_emplace(pair);
-    if (is_new) new_pairs_.push_back(pair);
-    auto& [count, words] = found->second;
-    count += words_[size_t(word)].count;
-    if (words.empty() || words.back() != word) words.push_back(word);
+  void add(uint64_t key, int32_t word) {
+    Pair& pair = pairs_.at(key);
+    pair.count += words_[size_t(word)].count;
+    if (pair.words.empty() || pair.words.back() != word) pair.words.push_back(word);
   }
 
-  void remove(uint64_t pair, int32_t word) { pairs_.find(pair)->second.count -= words_[size_t(word)].count; }
+  void remove(uint64_t key, int32_t word) { pairs_.at(key).count -= words_[size_t(word)].count; }
 
   /// Replaces the pair from left to right, non-overlapping, and keeps the counts of all pairs.
   void merge_in(int32_t index, uint64_t pair, int32_t id) {
@@ -107,16 +134,16 @@ class Merger {
     word.length = kept;
   }
 
+  /// Pairs that were made since the heap was last told. What is made during one merge holds its token, so none of it is old.
   void push_new_pairs() {
-    for (uint64_t pair : new_pairs_)
-      if (const int64_t count = pairs_.find(pair)->second.count; count > 0) heap_.push({count, pair});
-    new_pairs_.clear();
+    for (; told_ < pairs_.size(); ++told_)
+      if (const Pair& pair = pairs_[told_]; pair.count > 0) heap_.push({pair.count, pair.key});
   }
 
   std::vector<int32_t> tokens_;
   std::vector<Word> words_;
-  std::unordered_map<uint64_t, Pair> pairs_;
-  std::vector<uint64_t> new_pairs_;  // made since the heap was last told
+  Pairs pairs_;
+  size_t told_ = 0;
   std::priority_queue<Candidate> heap_;
 };
 
@@ -136,33 +163,38 @@ int64_t crop(std::string& text, int64_t limit) {
 
 }  // namespace
 
-void PieceCounts::add(std::span<const std::string> texts) {
-  std::vector<std::unordered_map<std::string_view, int64_t>> of_worker(static_cast<size_t>(threads()));
-  parallel_for(int64_t(texts.size()), [&](int64_t text, int worker) {
-    auto& counts = of_worker[size_t(worker)];
-    for_each_piece(*pattern_, texts[size_t(text)], [&](std::string_view piece) { ++counts[piece]; });
-  });
-  for (const auto& counts : of_worker)
-    for (const auto& [piece, count] : counts) counts_[std::string(piece)] += count;
-}
-
-PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits) {
+PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits,
+                         const CountProgress& progress) {
+  constexpr size_t batch = size_t{32} << 20;
   PieceCounts pieces(pattern);
-  int64_t characters = 0;
-  for (auto texts = read_batch(reader); !texts.empty() && characters <= limits.total; texts = read_batch(reader)) {
-    size_t used = 0;
-    while (used < texts.size() && characters <= limits.total) characters += crop(texts[used++], limits.document);
-    pieces.add(std::span(texts).first(used));
+  std::vector<std::string> texts;
+  size_t size = 0;                                     // of texts
+  int64_t bytes = 0, characters = 0, of_document = 0;  // so far
+  const auto count = [&] {
+    pieces.add(texts);
+    bytes += int64_t(size);
+    texts.clear(), size = 0;
+    if (progress) progress(bytes, characters);
+  };
+  for (std::string text; (characters <= limits.total || of_document > 0) && reader.next(text);) {
+    const int64_t added = crop(text, limits.document - of_document);
+    characters += added;
+    of_document = reader.continues() ? of_document + added : 0;
+    size += text.size();
+    texts.push_back(std::move(text));
+    if (size >= batch) count();
   }
+  count();
   return pieces;
 }
 
-int64_t smallest_vocabulary() { return 256 + int64_t(paper_specials().size()); }
+int64_t smallest_vocabulary() { return 256 + int64_t(paper_specials(256).size()); }
 
 Vocabulary train_bpe(const PieceCounts& pieces, int64_t size, const TrainProgress& progress) {
-  Vocabulary vocabulary{.pattern = &pieces.pattern(), .specials = paper_specials(), .bos = paper_specials().front()};
-  require(size >= smallest_vocabulary(), "vocabulary size: expected at least {}, the 256 bytes and {} special tokens, found {}",
-          smallest_vocabulary(), vocabulary.specials.size(), size);
+  require(size >= smallest_vocabulary(), "vocabulary size: expected at least {}, the 256 bytes and the special tokens, found {}",
+          smallest_vocabulary(), size);
+  require(size <= largest_vocabulary, "vocabulary size: expected at most {}, found {}", largest_vocabulary, size);
+  Vocabulary vocabulary{.pattern = &pieces.pattern()};
   for (int byte = 0; byte < 256; ++byte) vocabulary.tokens.emplace_back(1, char(byte));
 
   Merger merger(pieces);
@@ -173,6 +205,8 @@ Vocabulary train_bpe(const PieceCounts& pieces, int64_t size, const TrainProgres
     vocabulary.tokens.push_back(vocabulary.tokens[size_t(left_of(*pair))] + vocabulary.tokens[size_t(right_of(*pair))]);
     if (progress) progress(done + 1, total);
   }
+  vocabulary.specials = paper_specials(vocabulary.tokens.size());
+  vocabulary.bos = vocabulary.specials.front().text;
   return vocabulary;
 }
 

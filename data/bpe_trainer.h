@@ -6,28 +6,12 @@
 #include <functional>
 #include <limits>
 #include <span>
-#include <unordered_map>
 
 #include "data/documents.h"
-#include "data/vocabulary.h"
+#include "data/tokenizer/piece_counts.h"
+#include "data/tokenizer/vocabulary.h"
 
 namespace kappa {
-
-/// How often each piece of the pattern occurs in some texts. Texts can be added bit by bit, so they need never be in memory
-/// together.
-class PieceCounts {
- public:
-  explicit PieceCounts(const SplitPattern& pattern) : pattern_(&pattern) {}
-  /// Counts the pieces of every text, by all threads.
-  void add(std::span<const std::string> texts);
-
-  const SplitPattern& pattern() const { return *pattern_; }
-  const std::unordered_map<std::string, int64_t>& counts() const { return counts_; }
-
- private:
-  const SplitPattern* pattern_;
-  std::unordered_map<std::string, int64_t> counts_;
-};
 
 /// How much text to learn from, in characters (code points).
 struct TextLimits {
@@ -35,8 +19,13 @@ struct TextLimits {
   int64_t total = std::numeric_limits<int64_t>::max();     // the document with which the sum exceeds it is the last
 };
 
-/// Counts the pieces of what is left in `reader`.
-PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits = {});
+/// Told again and again how much text was counted, in bytes and in characters within the limits.
+using CountProgress = std::function<void(int64_t bytes, int64_t characters)>;
+
+/// Counts the pieces of what is left in `reader`. In memory are the different pieces and some 32 MiB of text; of a single line
+/// without white space, all of it.
+PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits = {},
+                         const CountProgress& progress = {});
 
 /// Told after every merge how many are done, and of how many.
 using TrainProgress = std::function<void(int64_t done, int64_t total)>;

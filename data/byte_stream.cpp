@@ -123,8 +123,10 @@ std::unique_ptr<ByteStream> unzstd(std::unique_ptr<ByteStream> packed, std::stri
   return std::make_unique<Unzstd>(std::move(packed), std::move(name));
 }
 
+std::unique_ptr<ByteStream> open_raw_bytes(const fs::path& path) { return std::make_unique<FileBytes>(path); }
+
 std::unique_ptr<ByteStream> open_bytes(const fs::path& path) {
-  auto bytes = std::make_unique<FileBytes>(path);
+  auto bytes = open_raw_bytes(path);
   if (path.extension() == ".gz") return gunzip(std::move(bytes), path.string());
   if (path.extension() == ".zst") return unzstd(std::move(bytes), path.string());
   return bytes;

@@ -21,6 +21,9 @@ class ByteStream {
 /// opened; reading throws it too, also where compressed bytes are damaged or end too early.
 std::unique_ptr<ByteStream> open_bytes(const std::filesystem::path& path);
 
+/// The bytes of a file as they are, whatever its name. Throws InputError naming the path if it cannot be opened.
+std::unique_ptr<ByteStream> open_raw_bytes(const std::filesystem::path& path);
+
 /// What `packed` decompresses to: one or several gzip (zlib) or Zstandard streams, one after the other. `name` begins errors.
 std::unique_ptr<ByteStream> gunzip(std::unique_ptr<ByteStream> packed, std::string name);
 std::unique_ptr<ByteStream> unzstd(std::unique_ptr<ByteStream> packed, std::string name);

@@ -8,33 +8,17 @@
 #include <nlohmann/json.hpp>
 
 #include "data/inspect.h"
+#include "data/notices.h"
 #include "data/pack.h"
-#include "data/tokenizer_file.h"
 #include "engine/core/error.h"
 
 namespace kappa {
 namespace {
 
-void warn(const std::string& text) { fmt::print(stderr, "kappa: {}\n", text); }
-
-Tokenizer tokenizer_from(const std::string& path) {
-  std::string notice;
-  Tokenizer tokenizer = load_tokenizer(path, &notice);
-  if (!notice.empty()) warn(notice);
-  return tokenizer;
-}
-
 /// https://no-color.org
 bool wants_color(const std::string& choice) {
   const char* const never = std::getenv("NO_COLOR");
   return choice == "always" || (choice == "auto" && isatty(STDOUT_FILENO) != 0 && (never == nullptr || *never == 0));
-}
-
-void warn_of(const ReadCounts& counts, const std::string& file) {
-  if (counts.replacements > 0)
-    warn(fmt::format("{}: {} ill-formed parts of UTF-8 replaced by U+FFFD", file, counts.replacements));
-  if (counts.nulls > 0) warn(fmt::format("{}: {} rows without a text left out", file, counts.nulls));
-  if (counts.left_out() > 0) warn(fmt::format("{}: left out as damaged: {}", file, described(counts)));
 }
 
 void add_reading(CLI::App& command, DocumentOptions& options) {
@@ -59,7 +43,7 @@ void add_cat(CLI::App& data) {
     for (const std::string& file : o->files) {
       const auto reader = open_documents(file, o->documents);
       for (std::string text; reader->next(text);) out.write("{\"text\": " + nlohmann::json(text).dump() + "}\n");
-      warn_of(reader->counts(), file);
+      notice_of(reader->counts(), file);
     }
     out.finish();
   });
@@ -88,7 +72,7 @@ void add_inspect(CLI::App& data) {
   command->footer("Example: kappa data inspect shard_00000.parquet --tokenizer kappa32k.tiktoken");
   command->callback([o] {
     std::unique_ptr<Tokenizer> tokenizer;
-    if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(tokenizer_from(o->tokenizer));
+    if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(load_with_notice(o->tokenizer));
     o->inspect.tokenizer = tokenizer.get();
     o->inspect.color = wants_color(o->color);
     Output out("-");
@@ -128,8 +112,8 @@ void add_pack(CLI::App& data) {
     request.shards = o->shards;
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
-    const Tokenizer tokenizer = tokenizer_from(o->tokenizer);
-    warn_of(pack_rows(tokenizer, request), o->shards);
+    const Tokenizer tokenizer = load_with_notice(o->tokenizer);
+    notice_of(pack_rows(tokenizer, request), o->shards);
   });
 }
 
@@ -138,6 +122,11 @@ void add_pack(CLI::App& data) {
 void add_data_command(CLI::App& app) {
   auto* const data = app.add_subcommand("data", "Shows and packs the texts that models learn from");
   data->require_subcommand(1);
+  data->footer(
+      "Examples:\n"
+      "  kappa data inspect shards/ --tokenizer kappa32k.tiktoken\n"
+      "  kappa data cat shard_00000.parquet | head -n 3\n"
+      "kappa data COMMAND --help explains each.");
   add_cat(*data);
   add_inspect(*data);
   add_pack(*data);

@@ -8,6 +8,7 @@
 
 #include "data/json_lines.h"
 #include "data/parquet_documents.h"
+#include "data/tokenizer/split.h"
 #include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/file.h"
@@ -40,6 +41,52 @@ class TextFile : public DocumentReader {
   ReadCounts counts_;
 };
 
+/// Plain text part by part, cut where every split pattern cuts.
+class TextParts : public DocumentReader {
+ public:
+  TextParts(const fs::path& path, size_t part) : name_(path.string()), bytes_(open_raw_bytes(path)), part_(part) {}
+
+  bool next(std::string& text) override {
+    size_t cut = 0;
+    for (size_t wanted = part_; cut == 0 && !ended_; wanted *= 2) {
+      read(wanted);
+      cut = ended_ ? 0 : last_sure_cut(waiting_);
+    }
+    if (ended_) cut = waiting_.size();
+    require(begun_ || cut > 0, "{}: expected text, found an empty file", name_);
+    begun_ = true;
+    if (cut == 0) return false;
+    RepairedText repaired = repair_utf8(waiting_.substr(0, cut));
+    waiting_.erase(0, cut);
+    counts_.replacements += repaired.replacements;
+    text = std::move(repaired.text);
+    return true;
+  }
+  bool continues() const override { return !waiting_.empty() || !ended_; }
+  int64_t number() const override { return begun_; }
+  ReadCounts counts() const override { return counts_; }
+
+ private:
+  /// Until so many bytes wait, or there are no more.
+  void read(size_t wanted) {
+    size_t have = waiting_.size();
+    waiting_.resize(std::max(have, wanted));
+    while (have < wanted && !ended_) {
+      const size_t count = bytes_->read(std::span(waiting_).subspan(have));
+      ended_ = count == 0;
+      have += count;
+    }
+    waiting_.resize(have);
+  }
+
+  std::string name_;
+  std::unique_ptr<ByteStream> bytes_;
+  size_t part_;
+  std::string waiting_;  // read and not yet handed out
+  bool begun_ = false, ended_ = false;
+  ReadCounts counts_;
+};
+
 /// Several files as one; each is opened when its turn comes.
 class Files : public DocumentReader {
  public:
@@ -52,6 +99,7 @@ class Files : public DocumentReader {
     return any([](DocumentReader& file) { return file.skip(); });
   }
   int64_t number() const override { return before_ + (current_ ? current_->number() : 0); }
+  bool continues() const override { return current_ && current_->continues(); }
   ReadCounts counts() const override { return current_ ? finished_ + current_->counts() : finished_; }
 
  private:
@@ -169,7 +217,13 @@ std::unique_ptr<DocumentReader> open_documents(const fs::path& path, const Docum
   if (fs::is_directory(path)) return std::make_unique<Files>(files_in(path), options);
   if (is_parquet(path)) return std::make_unique<ParquetDocuments>(path, options);
   if (is_json_lines(path)) return std::make_unique<JsonLines>(open_bytes(path), path.string(), options);
+  if (options.part_bytes > 0) return std::make_unique<TextParts>(path, options.part_bytes);
   return std::make_unique<TextFile>(path);
+}
+
+std::unique_ptr<DocumentReader> open_documents(const std::vector<fs::path>& paths, const DocumentOptions& options) {
+  for (const fs::path& path : paths) require(is_there(path), "{}: there is no such file or folder", path.string());
+  return std::make_unique<Files>(paths, options);
 }
 
 Validation Validation::parse(const std::string& value) {

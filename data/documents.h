@@ -37,6 +37,8 @@ class DocumentReader {
   /// The next document, well-formed UTF-8, perhaps empty; false at the end. Throws InputError naming the file, and the line or
   /// the row group and page.
   virtual bool next(std::string& text) = 0;
+  /// Whether what came last goes on with what comes next: it is a part of a document (DocumentOptions::part_bytes).
+  virtual bool continues() const { return false; }
   /// The place of the document that came last, from 1, rows without a text counted; at the end, how many places there are.
   virtual int64_t number() const = 0;
   /// Leaves out the next document; false at the end. May see less of what is wrong with it.
@@ -50,7 +52,9 @@ class DocumentReader {
 
 struct DocumentOptions {
   std::string field = "text";  // the Parquet column, the key in JSON Lines
-  bool skip_damaged = false;   // leave out and count what cannot be read: row groups of Parquet, lines of JSON, files
+  size_t part_bytes = 0;  // hand out plain text in parts of about so many, which have the split patterns' pieces of the whole;
+                          // 0: whole
+  bool skip_damaged = false;  // leave out and count what cannot be read: row groups of Parquet, lines of JSON, files
 };
 
 /// Reads `path`: a .parquet file (all rows of a column of strings), a .jsonl, .jsonl.gz or .jsonl.zst file (a string of one JSON
@@ -58,6 +62,9 @@ struct DocumentOptions {
 /// their names; subfolders and other files are left out). Throws InputError naming the path if it does not exist or there is
 /// nothing to read.
 std::unique_ptr<DocumentReader> open_documents(const std::filesystem::path& path, const DocumentOptions& options = {});
+
+/// The documents of all these, one after the other.
+std::unique_ptr<DocumentReader> open_documents(const std::vector<std::filesystem::path>& paths, const DocumentOptions& options);
 
 /// The key data.validation: which documents are held out from training. Nothing if neither is set.
 struct Validation {

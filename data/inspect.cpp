@@ -13,29 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// 1234567 as 1,234,567.
-std::string grouped(int64_t number) {
-  const std::string digits = fmt::format("{}", number);
-  std::string text;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0 && digits[i - 1] != '-') text += ',';
-    text += digits[i];
-  }
-  return text;
-}
-
-/// Bytes of unknown origin for a terminal: no control characters but line feeds and tabs.
-std::string shown(std::string text) {
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
-  return text;
-}
-
-template <class... Args>
-void line(Output& out, fmt::format_string<Args...> format, Args&&... args) {
-  out.write(fmt::format(format, std::forward<Args>(args)...) + "\n");
-}
-
 /// "text   BYTE_ARRAY (STRING), optional", two blanks further in for every level of the tree.
 void show_schema(const std::vector<parquet::SchemaElement>& schema, Output& out) {
   std::vector<size_t> ends;  // of the groups that are open
@@ -47,7 +24,7 @@ void show_schema(const std::vector<parquet::SchemaElement>& schema, Output& out)
         e.logical >= 0 ? parquet::logical_type_name(e.logical) : parquet::converted_type_name(e.converted);
     if (!meaning.empty()) type += " (" + meaning + ")";
     if (at > 0)
-      line(out, "  {:{}}{}: {}, {}", "", 2 * (std::min<size_t>(ends.size(), 20) - 1), shown(e.name), type,
+      line(out, "  {:{}}{}: {}, {}", "", 2 * (std::min<size_t>(ends.size(), 20) - 1), for_terminal(e.name), type,
            to_string(e.repetition));
     if (e.children > 0) ends.push_back(parquet::subtree_end(schema, at));
   }
@@ -65,15 +42,15 @@ void show_parquet(const fs::path& path, const InspectOptions& options, Output& o
   const parquet::File file(path, options.documents.field);
   const parquet::Footer& footer = file.footer();
   line(out, "Parquet, {} bytes, written by {}", grouped(int64_t(file.bytes().size())),
-       footer.created_by.empty() ? "nobody who says so" : shown(footer.created_by));
+       footer.created_by.empty() ? "nobody who says so" : for_terminal(footer.created_by));
   line(out, "schema");
   show_schema(footer.schema, out);
 
   line(out, "{} rows in {} row groups", grouped(footer.rows), grouped(file.row_groups()));
   int64_t bytes = 0, unpacked = 0;
   for (const auto& g : footer.row_groups) bytes += g.column.bytes, unpacked += g.column.unpacked_bytes;
-  line(out, "column {}: {} bytes, {} decompressed ({:.2f}×)", shown(options.documents.field), grouped(bytes), grouped(unpacked),
-       double(unpacked) / double(std::max<int64_t>(bytes, 1)));
+  line(out, "column {}: {} bytes, {} decompressed ({:.2f}×)", for_terminal(options.documents.field), grouped(bytes),
+       grouped(unpacked), double(unpacked) / double(std::max<int64_t>(bytes, 1)));
   for (size_t i = 0; i < footer.row_groups.size();) {
     const std::string what = described(footer.row_groups[i]);
     const size_t first = i;
@@ -92,8 +69,8 @@ void show_folder(const fs::path& path, const InspectOptions& options, Output& ou
   const auto files = split_files(path, {.file = {}, .every = 2}, Split::train);  // all of them
   uintmax_t bytes = 0;
   for (const fs::path& file : files) bytes += fs::file_size(file);
-  line(out, "{} files, {} bytes, from {} to {}", files.size(), grouped(int64_t(bytes)), shown(files.front().filename().string()),
-       shown(files.back().filename().string()));
+  line(out, "{} files, {} bytes, from {} to {}", files.size(), grouped(int64_t(bytes)),
+       for_terminal(files.front().filename().string()), for_terminal(files.back().filename().string()));
   if (!is_parquet(files.front())) return;
   int64_t rows = 0, row_groups = 0, damaged = 0, last = 0;
   for (const fs::path& path_of_one : files) {
@@ -129,7 +106,7 @@ void show_row(const TokenCorpus& corpus, const InspectOptions& options, Output& 
   int64_t documents = 0;
   for (auto begin = row.begin(); begin != row.end(); ++documents) {
     const auto end = std::find(begin + 1, row.end(), bos);
-    const std::string part = shown(options.tokenizer->decode(std::span(begin, end)));
+    const std::string part = for_terminal(options.tokenizer->decode(std::span(begin, end)));
     text += options.color ? colors[size_t(documents) % std::size(colors)] + part + "\x1b[0m" : part;
     begin = end;
   }

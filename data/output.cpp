@@ -1,5 +1,6 @@
 #include "data/output.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "engine/core/error.h"
@@ -30,6 +31,22 @@ void Output::finish() {
     file_->commit();
   else if (std::fflush(stdout) != 0)
     throw RunError("standard output: cannot write");
+}
+
+std::string grouped(int64_t number) {
+  const std::string digits = fmt::format("{}", number);
+  std::string text;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0 && digits[i - 1] != '-') text += ',';
+    text += digits[i];
+  }
+  return text;
+}
+
+std::string for_terminal(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
+  return text;
 }
 
 }  // namespace kappa

@@ -1,6 +1,8 @@
 #pragma once
 // Where a command writes what it was asked for: a file, which appears when it is whole, or standard output.
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,5 +26,16 @@ class Output {
   std::optional<AtomicFile> file_;
   std::string buffer_;
 };
+
+template <class... Args>
+void line(Output& out, fmt::format_string<Args...> format, Args&&... args) {
+  out.write(fmt::format(format, std::forward<Args>(args)...) + "\n");
+}
+
+/// 1234567 as 1,234,567.
+std::string grouped(int64_t number);
+
+/// Bytes of unknown origin for a terminal: no control characters but line feeds and tabs.
+std::string for_terminal(std::string text);
 
 }  // namespace kappa

@@ -24,8 +24,8 @@ uint64_t fingerprint(const Tokenizer& tokenizer, const TextStreamOptions& option
   Fingerprint fingerprint;
   const Vocabulary& v = tokenizer.vocabulary();
   fingerprint.add(v.pattern->regex), fingerprint.add(v.bos);
-  for (const auto* texts : {&v.tokens, &v.specials})
-    for (const std::string& text : *texts) fingerprint.add(text);
+  for (const std::string& token : v.tokens) fingerprint.add(token);
+  for (const Special& special : v.specials) fingerprint.add(special.text), fingerprint.add(uint64_t(special.id));
   fingerprint.add(options.documents.field);
   fingerprint.add(uint64_t(options.share.every)), fingerprint.add(uint64_t(options.share.split));
   return fingerprint.value();

@@ -4,8 +4,8 @@
 #include <optional>
 #include <span>
 
-#include "data/bpe_merge.h"
-#include "data/vocabulary.h"
+#include "data/tokenizer/bpe_encoder.h"
+#include "data/tokenizer/vocabulary.h"
 
 namespace kappa {
 
@@ -15,9 +15,11 @@ class Tokenizer {
   explicit Tokenizer(Vocabulary vocabulary);
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
-  /// How many ids there are, special ones included: they are 0 … size() − 1.
+  const BpeEncoder& encoder() const { return encoder_; }
+  /// One more than the greatest id.
   int64_t size() const { return vocabulary_.size(); }
-  int32_t bos_id() const { return bos_id_; }
+  /// Throws InputError if the vocabulary has no BOS.
+  int32_t bos_id() const;
   /// The id of a special token such as "<|user_end|>".
   std::optional<int32_t> special_id(std::string_view text) const;
   /// The bytes of one id; of a special its text. Throws InputError if there is no such id.
@@ -27,8 +29,13 @@ class Tokenizer {
   std::vector<int32_t> encode(std::string_view text) const;
   /// The same, appended.
   void encode(std::string_view text, std::vector<int32_t>& ids) const;
+  /// The same, appended, except that where the text of a special token stands, its id does: the leftmost first, of those that
+  /// begin at one place the longest.
+  void encode_with_specials(std::string_view text, std::vector<int32_t>& ids) const;
+
   /// The ids of every text, in order, by all threads.
-  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts) const;
+  enum class Specials { as_text, as_ids };
+  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, Specials specials = Specials::as_text) const;
 
   /// The tokens' bytes, one after the other. decode_bytes(encode(text)) is `text`.
   std::string decode_bytes(std::span<const int32_t> ids) const;
@@ -36,14 +43,14 @@ class Tokenizer {
   std::string decode(std::span<const int32_t> ids) const;
 
   /// [size()] The bytes that an id counts for in bits per byte (spec/evaluation.md §2): the length of decode({id}), which is not
-  /// that of its bytes where they are a part of a character; 0 where that text is a special token's.
+  /// that of its bytes where they are a part of a character; 0 where that text is a special token's, or the id is nothing's.
   std::vector<int32_t> token_bytes() const;
 
  private:
+  const Special* special_at(std::string_view text) const;
+
   Vocabulary vocabulary_;
-  TokenIndex index_;
-  BpeMerger merger_;
-  int32_t bos_id_;
+  BpeEncoder encoder_;
 };
 
 }  // namespace kappa

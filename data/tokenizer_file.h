@@ -1,5 +1,5 @@
 #pragma once
-// Tokenizers on disk, in tiktoken's text format with two files of JSON beside it:
+// Tokenizers on disk. Ours are three files, the first in tiktoken's text format:
 //
 //     T.tiktoken            a line a token: base64 of its bytes, a space, its id in decimal
 //     T.json                {"name", "pattern", "special_tokens": {text: id}, "n_vocab", "n_mergeable", "bos", "bos_id"}
@@ -11,12 +11,19 @@
 
 namespace kappa {
 
-/// Reads T.tiktoken and, where it exists, T.json; `path` is T or T.tiktoken. Without T.json the pattern and the special tokens
-/// are the paper's, which `notice`, if given, is told in one line. Lines may come in any order, ids must be 0, 1, … without a
-/// gap; special ids follow them without a gap. Throws InputError naming file and line, or file and key.
+/// Reads, by what `path` is:
+///   - T or T.tiktoken, and T.json where it exists; without it the pattern and the special tokens are the paper's, which
+///   `notice`,
+///     if given, is told in one line. Ids may have gaps.
+///   - a tokenizer.json of Hugging Face, byte-level BPE; any name that ends with .json.
+///   - a tiktoken Encoding pickled by Python, such as the paper's tokenizer.pkl; a name that ends with .pkl. Nothing is executed.
+/// Throws InputError naming file and line, key or byte. No file may be larger than 64 MiB.
 Tokenizer load_tokenizer(const std::filesystem::path& path, std::string* notice = nullptr);
 
 /// Writes the three files; `path` is T or T.tiktoken.
 void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path);
+
+/// Writes T.tokenizer.json, which Hugging Face's tokenizers load; `path` as above.
+void save_for_hugging_face(const Tokenizer& tokenizer, const std::filesystem::path& path);
 
 }  // namespace kappa

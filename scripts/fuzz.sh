@@ -9,12 +9,16 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift $(($# > 0 ? 1 : 0))
 
+tokenizer="engine/core/*.cpp engine/device/thread_pool.cpp data/tokenizer/*.cpp data/tokenizer.cpp data/utf8.cpp"
 # target: the sources under test, beside tests/fuzz/TARGET.cpp
 declare -A sources=(
   [safetensors]="engine/core/*.cpp engine/tensor/safetensors*.cpp"
   [config]="engine/core/*.cpp engine/config/*.cpp model/config*.cpp train/config*.cpp"
   [parquet]="engine/core/*.cpp data/parquet/*.cpp tests/support/parquet_writer.cpp tests/support/paths.cpp"
   [json_lines]="engine/core/*.cpp data/json_lines.cpp data/byte_stream.cpp data/utf8.cpp"
+  [tiktoken]="$tokenizer"
+  [hugging_face]="$tokenizer"
+  [pickle]="$tokenizer tests/support/paths.cpp"
 )
 targets=("${@:-}")
 [ -n "${targets[0]}" ] || mapfile -t targets < <(printf '%s\n' "${!sources[@]}" | sort)
@@ -29,7 +33,7 @@ for target in "${targets[@]}"; do
     "tests/fuzz/$target.cpp" tests/fuzz/entry.cpp ${sources[$target]} -lfmt -lyaml-cpp \
     -lsnappy -lz -lzstd -llz4 -lbrotlidec -o "build/fuzz/$target"
   mkdir -p "build/fuzz/$target.corpus"
-  "build/fuzz/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 -print_final_stats=1 \
+  "build/fuzz/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/$target-" "build/fuzz/$target.corpus" > "build/fuzz/$target.log" 2>&1 ||
     { tail -n 40 "build/fuzz/$target.log"; exit 1; }
   echo "$target: $(sed -n 's/stat::number_of_executed_units: *//p' "build/fuzz/$target.log") inputs in $seconds seconds, nothing found"

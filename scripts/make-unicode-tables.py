@@ -1,42 +1,44 @@
 #!/usr/bin/env python3
-"""Writes data/unicode_classes.cpp: the letters, numbers and white space of Unicode as one sorted table of ranges.
+"""Writes data/tokenizer/unicode_ranges.cpp: the classes of characters that split patterns tell apart, as one sorted table of ranges.
 
-A maintainer's script; its output is committed, so neither building nor running kappa needs it.
+A maintainer's script (needs the package regex); its output is committed, so neither building nor running kappa needs it.
 
-    scripts/make-unicode-tables.py RANGES.json > data/unicode_classes.cpp
-
-RANGES.json: {"source": what the ranges were taken from, "L": [[first, last], ...], "N": [...], "White_Space": [...]}, inclusive.
+    scripts/make-unicode-tables.py > data/tokenizer/unicode_ranges.cpp
 """
-import json
 import sys
+from importlib.metadata import version
 
-CLASSES = {"L": "letter", "N": "number", "White_Space": "space"}
-COLUMNS = 4
+import regex
+
+CLASSES = {"upper": r"[\p{Lu}\p{Lt}]", "lower": r"\p{Ll}", "caseless": r"[\p{Lm}\p{Lo}]", "mark": r"\p{M}", "number": r"\p{N}", "space": r"\s"}
+COLUMNS = 6
 
 
-def table(ranges_by_class):
-    rows = sorted((first, last, CLASSES[name]) for name in CLASSES for first, last in ranges_by_class[name])
-    for (_, last, _), (first, _, _) in zip(rows, rows[1:]):
-        if first <= last:
-            sys.exit(f"U+{first:04X} is in two ranges")
-    return rows
+def ranges_of(pattern):
+    is_in, first = regex.compile(pattern).fullmatch, None
+    for code in range(sys.maxunicode + 2):
+        inside = code <= sys.maxunicode and is_in(chr(code)) is not None
+        if inside and first is None:
+            first = code
+        if not inside and first is not None:
+            yield first, code - 1
+            first = None
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        data = json.load(file)
-    rows = table(data)
+    rows = sorted((first, last, name) for name, pattern in CLASSES.items() for first, last in ranges_of(pattern))
+    for (_, last, _), (first, _, _) in zip(rows, rows[1:]):
+        if first <= last:
+            sys.exit(f"U+{first:04X} is in two classes")
     entries = [f"{{0x{first:04X}, 0x{last:04X}, {name}}}," for first, last, name in rows]
     lines = [" ".join(entries[i : i + COLUMNS]) for i in range(0, len(entries), COLUMNS)]
-    print(f"""// Written by scripts/make-unicode-tables.py from {data["source"]}. Do not edit.
+    print(f"""// Written by scripts/make-unicode-tables.py from Python regex {version("regex")}. Do not edit.
 
-#include "data/unicode_classes.h"
+#include "data/tokenizer/unicode_classes.h"
 
 namespace kappa {{
 
-using enum CharClass;
+using namespace char_class;
 
 // clang-format off
 static constexpr ClassRange ranges[] = {{""")

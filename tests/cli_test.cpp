@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "data/base64.h"
+#include "data/tokenizer/base64.h"
 #include "engine/core/file.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/shell.h"
@@ -78,10 +78,11 @@ TEST_CASE("cli: an audit is written where it is asked for") {
 TEST_CASE("cli: words that it does not know") {
   const Desk desk;
   desk.check_refused({}, {"subcommand"});
-  desk.check_refused({"frobnicate"}, {"frobnicate"});
+  desk.check_refused({"frobnicate"}, {"frobnicate", "; see kappa --help"});
   desk.check_refused({"--frobnicate"}, {"--frobnicate"});
   desk.check_refused({"audit"}, {"CONFIG"});
-  desk.check_refused({"train"}, {"CONFIG"});
+  desk.check_refused({"train"}, {"CONFIG", "; see kappa train --help"});
+  desk.check_refused({"data", "cat"}, {"FILE", "; see kappa data cat --help"});
   desk.check_refused(desk.audit({"--frobnicate"}), {"--frobnicate"});
   desk.check_refused(desk.audit({"--threads", "many"}), {"--threads", "many"});
   desk.check_refused(desk.audit({"--threads", "-1"}), {"--threads", "-1"});
@@ -219,6 +220,16 @@ TEST_CASE("cli: runs that cannot begin") {
   desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}),
                      {"train.total_batch_size", "model.sequence_len"});
   desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
+  desk.check_refused(train({"model.depth=4"}), {"model.depth", "model.n_layer", "must then not be given"});
+  desk.check_refused(train({"train.warmup_ratio=0.8"}), {"train.warmup_ratio", "train.warmdown_ratio", "together at most 1"});
+  desk.check_refused(train({"train.target_flops=1e15"}),
+                     {"train.target_flops", "train.num_iterations", "one of them must be -1"});
+  desk.check_refused(train({"train.lr_schedule_restart_at_step=1"}),
+                     {"train.lr_schedule_restart_at_step", "a run of 1, found 1"});
+  desk.check_refused(train({"checkpoint.milestones=[5]"}), {"checkpoint.milestones", "a run of 1, found 5"});
+  desk.check_refused(train({text, "data.validation=0.5", "train.resume_from_step=1"}),
+                     {"train.resume_from_step", "found no run there"});
+  desk.check_refused(train({"train.core_metric_bundle=tasks"}), {"train.core_metric_bundle", "tasks"});
 }
 
 TEST_CASE("cli: documents of any file as lines of JSON") {

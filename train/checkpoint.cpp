@@ -70,6 +70,33 @@ RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& opti
   return state;
 }
 
+int64_t checkpoint_bytes(const RunConfig& config, const OptimizerSettings& optimizer) {
+  const auto [compute, narrow] = storage_of(config.train.precision);
+  const Gpt model(config.model);
+  int64_t bytes = Optimizer::state_bytes(model.store(), optimizer, compute, narrow);
+  for (const Parameter& p : model.store().parameters())
+    bytes += p.spec.shape.size() * size_of(ParameterStore::master_dtype(p.spec, compute, narrow));
+  return bytes;
+}
+
+void check_disk(const fs::path& checkpoints, const CheckpointConfig& config, int64_t steps, int64_t bytes_each) {
+  // Those that the run makes, and those that it then keeps with the next one beside them.
+  const int64_t every = config.every > 0 ? config.every : steps, extra = int64_t(config.milestones.size()) + config.keep_best;
+  const int64_t made = (steps + every - 1) / every + int64_t(config.milestones.size());
+  const int64_t kept = config.keep_last + extra + 1, there = int64_t(list_checkpoints(checkpoints).size());
+  const double needed = double(std::max<int64_t>(std::min(made, kept) - there, 1)) * double(bytes_each);
+  fs::path folder = fs::absolute(checkpoints);
+  while (!fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  if (error) return;  // the file system does not say
+  require(
+      double(space.available) >= needed,
+      "{}: the run's checkpoints need {:.0f} bytes ({} of {} each), {} are free; give run.dir a place on another disk, or make "
+      "checkpoint.keep_last smaller",
+      checkpoints.string(), needed, std::max<int64_t>(std::min(made, kept) - there, 1), bytes_each, space.available);
+}
+
 void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& config) {
   auto all = list_checkpoints(checkpoints);
   std::optional<int64_t> best;

@@ -142,6 +142,9 @@ std::string to_yaml(const RunConfig& config);
 /// Every key with its default and its line of help: configs/reference.yaml.
 std::string reference_yaml();
 
+/// The names of all keys: "device", "model.n_layer", …
+std::vector<std::string> config_keys();
+
 std::vector<Difference> differences(const RunConfig& left, const RunConfig& right);
 
 }  // namespace kappa

@@ -5,42 +5,19 @@
 //
 // scripts/bench-parquet.py runs it in turns with pyarrow.
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "data/parquet/text_reader.h"
 #include "engine/core/error.h"
+#include "tests/bench/seconds.h"
 #include "tests/support/catch.h"
 #include "tests/support/skip.h"
 
 using namespace kappa;
 using namespace kappa::parquet;
+using test::seconds, test::sum_of;
 
 namespace {
-
-/// Processor time of the fastest of some runs, in seconds: of this thread alone, so that other programs disturb it little.
-template <class Body>
-double seconds(int runs, Body&& body) {
-  double best = 1e300;
-  for (int i = 0; i < runs; ++i) {
-    timespec begin{}, end{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
-    body();
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-    best = std::min(best, double(end.tv_sec - begin.tv_sec) + 1e-9 * double(end.tv_nsec - begin.tv_nsec));
-  }
-  return best;
-}
-
-/// Every eighth byte's worth of work: eight bytes at a time.
-uint64_t sum_of(std::string_view bytes) {
-  uint64_t sum = 0, word = 0;
-  for (; bytes.size() >= sizeof word; bytes.remove_prefix(sizeof word)) {
-    std::memcpy(&word, bytes.data(), sizeof word);
-    sum += word;
-  }
-  return sum + bytes.size();
-}
 
 template <class Body>
 void for_each_text(const File& file, Body&& body) {

@@ -145,8 +145,12 @@ TEST_CASE("bpe: limits on the text count characters, and the document that excee
       folder.write("a.jsonl", "{\"text\":\"äöüß\"}\n{\"text\":\"xyz\"}\n{\"text\":\"abc\"}\n{\"text\":\"never\"}\n");
   const auto counts = [&](TextLimits limits) {
     std::map<std::string, int64_t> sorted;
-    const PieceCounts pieces = count_pieces(*open_documents(path), paper_pattern(), limits);
-    for (const auto& [piece, count] : pieces.counts()) sorted[piece] = count;
+    int64_t said = 0;
+    const auto progress = [&](int64_t, int64_t characters) { said = characters; };
+    const PieceCounts pieces = count_pieces(*open_documents(path), paper_pattern(), limits, progress);
+    CHECK(said > 0);
+    pieces.for_each([&](std::string_view piece, int64_t count) { sorted[std::string(piece)] += count; });
+    CHECK(pieces.size() == sorted.size());
     return sorted;
   };
   CHECK(counts({}) == std::map<std::string, int64_t>{{"äöüß", 1}, {"xyz", 1}, {"abc", 1}, {"never", 1}});
@@ -155,12 +159,74 @@ TEST_CASE("bpe: limits on the text count characters, and the document that excee
   CHECK(counts({.total = 3}) == std::map<std::string, int64_t>{{"äöüß", 1}});
 }
 
+TEST_CASE("bpe: a text read in parts has the pieces of the whole") {
+  const TextFolder folder;
+  std::mt19937_64 random(47);
+  std::string text = "\xEF\xBB\xBF";
+  for (int i = 0; i < 3000; ++i) text += utf8(U" \n\r!'abcdeé你12 \u3000"[size_t(random_below(random, 17))]);
+  text += "\xFF end\n";
+  const auto path = folder.write("a.txt", text);
+  const auto counts = [&](size_t part, TextLimits limits) {
+    std::map<std::string, int64_t> sorted;
+    const auto reader = open_documents({path, path}, {.part_bytes = part});
+    count_pieces(*reader, paper_pattern(), limits).for_each([&](std::string_view piece, int64_t count) {
+      sorted[std::string(piece)] = count;
+    });
+    if (limits.document > 10'000) CHECK(reader->counts().replacements == 2);
+    return sorted;
+  };
+  for (const TextLimits limits : {TextLimits{}, {.document = 100}, {.document = 1000, .total = 500}, {.total = 4000}})
+    for (const size_t part : {1, 10, 100, 1000, 100'000}) {
+      INFO(part);
+      CHECK(counts(part, limits) == counts(0, limits));
+    }
+}
+
+TEST_CASE("bpe: long texts are shared among threads without changing the counts") {
+  std::mt19937_64 random(53);
+  std::vector<std::string> texts{"", "a b", ""};
+  while (texts[0].size() < 3'000'000) texts[0] += random_text(random, "abc \n", 1 + random_below(random, 30)) + "12 ";
+  std::map<std::string, int64_t> expected, found;
+  for (const std::string& text : texts)
+    for_each_piece(paper_pattern(), text, [&](std::string_view piece) { ++expected[std::string(piece)]; });
+  PieceCounts pieces(paper_pattern());
+  for (const std::string& text : texts) pieces.add(std::span(&text, 1));
+  pieces.for_each([&](std::string_view piece, int64_t count) { found[std::string(piece)] = count; });
+  CHECK(found == expected);
+}
+
+TEST_CASE("bpe: a trie finds its words and nothing else") {
+  std::mt19937_64 random(59);
+  for (int round = 0; round < 50; ++round) {
+    std::map<std::string, int32_t> places;
+    std::vector<std::string> words;
+    for (int64_t n = random_below(random, 2000); n > 0; --n) {
+      std::string word;
+      for (int64_t length = 1 + random_below(random, 6); length > 0; --length)
+        word += char(random_below(random, round % 2 == 0 ? 256 : 3));
+      if (places.emplace(word, int32_t(words.size())).second) words.push_back(word);
+    }
+    if (round % 3 == 0) words.insert(words.begin(), ""), words.insert(words.end(), "");
+    const ByteTrie trie(words);
+    const auto word_at = [&](const std::string& bytes) {
+      const auto node = trie.find(bytes);
+      return node == ByteTrie::none ? -1 : trie.word(node);
+    };
+    for (const auto& [word, place] : places) REQUIRE(word_at(word) == place + (round % 3 == 0));
+    for (int i = 0; i < 2000; ++i) {
+      const std::string other = random_text(random, std::string("\0\1\2", 3), random_below(random, 7));
+      if (!places.contains(other)) REQUIRE(word_at(other) == -1);
+    }
+  }
+}
+
 TEST_CASE("bpe: pieces are merged as the rule says, short and long, with trained and with arbitrary tokens") {
   std::mt19937_64 random(19);
-  for (int round = 0; round < 60; ++round) {
+  int descending = 0, unreachable = 0;
+  for (int round = 0; round < 200; ++round) {
     const std::string alphabet = std::string("abc").substr(0, size_t(1 + round % 3));
     std::vector<std::string> tokens;
-    if (round % 2 == 0) {
+    if (round % 4 == 0) {
       tokens = train_bpe(std::vector<std::string>{random_text(random, alphabet, 200)}, 256 + 20 + specials).tokens;
     } else {  // tokens that no sequence of merges needs to reach, in any order, single bytes anywhere
       for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, char(byte));
@@ -169,13 +235,57 @@ TEST_CASE("bpe: pieces are merged as the rule says, short and long, with trained
             std::find(tokens.begin(), tokens.end(), token) == tokens.end())
           tokens.push_back(token);
       std::shuffle(tokens.begin(), tokens.end(), random);
+      if (round % 4 == 1) std::ranges::stable_sort(tokens, {}, &std::string::size);
+      if (round % 4 == 2) tokens.insert(tokens.begin() + 100, 7, "");  // ids that are no token's
     }
-    const Tokenizer tokenizer(Vocabulary{.tokens = tokens, .specials = paper_specials(), .bos = "<|bos|>"});
+    const Tokenizer tokenizer(Vocabulary{.tokens = tokens, .specials = paper_specials(tokens.size()), .bos = "<|bos|>"});
+    for (size_t id = 0; id < tokens.size(); ++id) {
+      if (tokens[id].size() < 2) continue;
+      const auto [left, right] = tokenizer.encoder().split(int32_t(id));
+      unreachable += !tokenizer.encoder().is_reachable(int32_t(id));
+      descending +=
+          (left > int32_t(id) && tokens[size_t(left)].size() > 1) || (right > int32_t(id) && tokens[size_t(right)].size() > 1);
+      if (left >= 0) REQUIRE(tokens[size_t(left)] + tokens[size_t(right)] == tokens[id]);
+    }
     for (int64_t length : {1, 2, 3, 10, 63, 64, 65, 66, 200, 301}) {
       const std::string piece = random_text(random, alphabet, length);
       INFO(piece);
       REQUIRE(tokenizer.encode(piece) == merge_slowly(tokens, piece));
     }
+  }
+  CHECK(descending > 100);
+  CHECK(unreachable > 100);
+}
+
+TEST_CASE("bpe: every piece that a small vocabulary can be asked about") {
+  // All pieces of up to nine of two letters, with vocabularies in which merges compete in every way that three or four can.
+  std::mt19937_64 random(61);
+  for (int round = 0; round < 150; ++round) {
+    std::vector<std::string> tokens;
+    for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, char(byte));
+    for (const char* const pair : {"aa", "ab", "ba", "bb"})
+      if (random_below(random, 2) == 0) tokens.emplace_back(pair);
+    std::shuffle(tokens.begin() + 256, tokens.end(), random);
+    for (int more = 0; more < 5; ++more) {
+      const auto pick = [&] {
+        return tokens[size_t(random_below(random, 3) == 0
+                                 ? 'a' + random_below(random, 2)
+                                 : 256 + random_below(random, std::max<int64_t>(1, int64_t(tokens.size()) - 256)))];
+      };
+      if (tokens.size() == 256) break;
+      if (const std::string token = pick() + pick(); std::find(tokens.begin(), tokens.end(), token) == tokens.end())
+        tokens.push_back(token);
+    }
+    const Tokenizer tokenizer(Vocabulary{.tokens = tokens});
+    for (int length = 1; length <= 9; ++length)
+      for (int bits = 0; bits < 1 << length; ++bits) {
+        std::string piece;
+        for (int i = 0; i < length; ++i) piece += bits >> i & 1 ? 'b' : 'a';
+        if (tokenizer.encode(piece) != merge_slowly(tokens, piece)) {
+          INFO(piece);
+          REQUIRE(tokenizer.encode(piece) == merge_slowly(tokens, piece));
+        }
+      }
   }
 }
 

@@ -54,12 +54,12 @@ TEST_CASE("tokenizer: a token counts for the bytes of its text, a part of a char
   for (int byte = 0; byte < 256; ++byte) v.tokens.emplace_back(1, char(byte));
   for (const char* token : {"ab", "€", "\xE2\x82", " \xE2\x82", "\x82\xAC", "\xF0\x9F", "a\x80", "<|end|>"})
     v.tokens.emplace_back(token);
-  v.specials = {"<|bos|>", "<|end|>"};
+  v.specials = {{"<|bos|>", 264}, {"<|end|>", 267}};
   v.bos = "<|bos|>";
   const auto lengths = Tokenizer(v).token_bytes();
-  REQUIRE(lengths.size() == 256 + 8 + 2);
+  REQUIRE(lengths.size() == 256 + 8 + 4);
   for (size_t byte = 0; byte < 256; ++byte) CHECK(lengths[byte] == (byte < 0x80 ? 1 : 3));
-  CHECK(std::vector(lengths.begin() + 256, lengths.end()) == std::vector<int32_t>{2, 3, 3, 4, 6, 3, 4, 0, 0, 0});
+  CHECK(std::vector(lengths.begin() + 256, lengths.end()) == std::vector<int32_t>{2, 3, 3, 4, 6, 3, 4, 0, 0, 0, 0, 0});
 }
 
 TEST_CASE("tokenizer: many texts are encoded as each alone, by any number of threads") {
@@ -95,11 +95,62 @@ TEST_CASE("tokenizer: what is no vocabulary is refused") {
     change(bad);
     CHECK(contains(complaint([&] { Tokenizer(std::move(bad)); }), message));
   };
+  const auto last = int32_t(good.size()) - 1;
   refused([](Vocabulary& v) { v.tokens[65] = "xyz"; }, "single byte 0x41");
+  refused([](Vocabulary& v) { v.tokens[65] = ""; }, "single byte 0x41");
   refused([](Vocabulary& v) { v.tokens.emplace_back("A"); }, "are both A");
-  refused([](Vocabulary& v) { v.tokens.emplace_back(""); }, "is empty");
-  refused([](Vocabulary& v) { v.specials.push_back("<|bos|>"); }, "<|bos|> is there twice");
-  refused([](Vocabulary& v) { v.specials.push_back(""); }, "special token 9 is empty");
+  refused([=](Vocabulary& v) { v.specials.push_back({"<|bos|>", last + 1}); }, "<|bos|> is there twice");
+  refused([=](Vocabulary& v) { v.specials.push_back({"", last + 1}); }, fmt::format("special token {}: expected text", last + 1));
+  refused([=](Vocabulary& v) { v.specials.push_back({"\xFF", last + 1}); }, "not UTF-8");
+  refused([=](Vocabulary& v) { v.specials.push_back({"<|x|>", last}); }, fmt::format("<|x|> has the id {}, after", last));
+  refused([](Vocabulary& v) { v.specials[0].id = 65; }, "<|bos|> has the id 65, which is A's");
+  refused([](Vocabulary& v) { v.specials.push_back({"<|x|>", 1 << 21}); }, "expected at most 2097152 ids");
   refused([](Vocabulary& v) { v.bos = "<|eos|>"; }, "<|eos|>");
   refused([](Vocabulary& v) { v.pattern = nullptr; }, "pattern");
+}
+
+TEST_CASE("tokenizer: ids may have gaps, specials may come first, and there may be no BOS") {
+  Vocabulary v;
+  v.tokens.resize(5);
+  for (int byte = 0; byte < 256; ++byte) v.tokens.emplace_back(1, char(byte));
+  v.tokens.resize(300);
+  v.tokens.emplace_back("ab");
+  v.specials = {{"<s>", 0}, {"</s>", 400}};
+  const Tokenizer tokenizer(v);
+  CHECK(tokenizer.size() == 401);
+  CHECK(tokenizer.encode("abc") == std::vector<int32_t>{300, 5 + 'c'});
+  CHECK(tokenizer.decode(std::vector<int32_t>{0, 300, 400}) == "<s>ab</s>");
+  for (const int64_t id : {1, 261, 299, 301, 399, 401, -1}) CHECK_FALSE(complaint([&] { tokenizer.token(id); }).empty());
+  CHECK(contains(complaint([&] { tokenizer.bos_id(); }), "no special token begins a document"));
+  const auto lengths = tokenizer.token_bytes();
+  CHECK(lengths.size() == 401);
+  CHECK((lengths[0] == 0 && lengths[1] == 0 && lengths[5] == 1 && lengths[300] == 2 && lengths[400] == 0));
+}
+
+TEST_CASE("tokenizer: special tokens are found where they are asked for: the leftmost, the longest") {
+  Vocabulary v = small().vocabulary();
+  const auto next = int32_t(v.size());
+  v.specials.push_back({"<|bos|>>", next});
+  v.specials.push_back({"cat", next + 1});
+  const Tokenizer tokenizer(v);
+  const int32_t bos = *tokenizer.special_id("<|bos|>");
+  const auto expect = [&](const std::string& text, const std::vector<std::pair<std::string, int32_t>>& parts) {
+    std::vector<int32_t> ids, expected;
+    tokenizer.encode_with_specials(text, ids);
+    for (const auto& [before, special] : parts) {
+      tokenizer.encode(before, expected);
+      if (special >= 0) expected.push_back(special);
+    }
+    INFO(text);
+    CHECK(ids == expected);
+  };
+  expect("", {});
+  expect("the hat", {{"the hat", -1}});
+  expect("<|bos|>", {{"", bos}});
+  expect("the<|bos|> hat", {{"the", bos}, {" hat", -1}});
+  expect("<|bos|>><|bos|", {{"", next}, {"<|bos|", -1}});
+  expect("<<|bos|><|bos|>cats", {{"<", bos}, {"", bos}, {"", next + 1}, {"s", -1}});
+  const std::vector<std::string> texts{"the cat"};
+  CHECK(tokenizer.encode_batch(texts, Tokenizer::Specials::as_ids)[0].back() == next + 1);
+  CHECK(tokenizer.encode_batch(texts)[0].back() != next + 1);
 }

@@ -93,3 +93,9 @@ TEST_CASE("fuzz: mutated Parquet files are read or refused") { REQUIRE(survived(
 TEST_CASE("fuzz: mutated JSON Lines are read or refused") {
   REQUIRE(survived(fuzz_json_lines, json_lines_seeds(), 5'000) > 15'000);
 }
+
+TEST_CASE("fuzz: mutated tokenizer files are read or refused") {
+  REQUIRE(survived(fuzz_tiktoken, tiktoken_seeds(), 3'000) > 3'000);
+  REQUIRE(survived(fuzz_hugging_face, hugging_face_seeds(), 3'000) > 3'000);
+  REQUIRE(survived(fuzz_pickle, pickle_seeds(), 3'000) > 6'000);
+}
