@@ -60,6 +60,9 @@ class Pairs {
 class Merger {
  public:
   explicit Merger(const PieceCounts& pieces) {
+    size_t bytes_in_all = 0;
+    pieces.for_each([&](std::string_view bytes, int64_t) { bytes_in_all += bytes.size(); });
+    tokens_.reserve(bytes_in_all), words_.reserve(pieces.size());
     pieces.for_each([&](std::string_view bytes, int64_t count) {
       const size_t begin = tokens_.size();
       for (const char byte : bytes) tokens_.push_back(uint8_t(byte));
@@ -165,7 +168,7 @@ int64_t crop(std::string& text, int64_t limit) {
 
 PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits,
                          const CountProgress& progress) {
-  constexpr size_t batch = size_t{32} << 20;
+  constexpr size_t batch = size_t{16} << 20;
   PieceCounts pieces(pattern);
   std::vector<std::string> texts;
   size_t size = 0;                                     // of texts

@@ -22,7 +22,7 @@ struct TextLimits {
 /// Told again and again how much text was counted, in bytes and in characters within the limits.
 using CountProgress = std::function<void(int64_t bytes, int64_t characters)>;
 
-/// Counts the pieces of what is left in `reader`. In memory are the different pieces and some 32 MiB of text; of a single line
+/// Counts the pieces of what is left in `reader`. In memory are the different pieces and some 16 MiB of text; of a single line
 /// without white space, all of it.
 PieceCounts count_pieces(DocumentReader& reader, const SplitPattern& pattern, const TextLimits& limits = {},
                          const CountProgress& progress = {});

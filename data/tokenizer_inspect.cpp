@@ -99,7 +99,8 @@ void show_split(const Tokenizer& tokenizer, std::string_view text, int64_t most,
   for (size_t p = 0; p < std::min(pieces.size(), size_t(most)); ++p) {
     const auto& [bytes, ids] = pieces[p];
     std::string what;
-    for (const int32_t id : ids) what += fmt::format("  {} {}", ids.size() == 1 ? "" : in_quotes(tokenizer.token(id)), id);
+    for (const int32_t id : ids)
+      what += "  " + (ids.size() == 1 ? "" : in_quotes(tokenizer.token(id)) + " ") + fmt::format("{}", id);
     line(out, "  {:<20}{}", in_quotes(bytes), what);
   }
   if (pieces.size() > size_t(most)) line(out, "  and {} more pieces", grouped(int64_t(pieces.size()) - most));

@@ -28,7 +28,7 @@ class PairMemo {
   }
 
  private:
-  static constexpr int bits = 16;
+  static constexpr int bits = 17;
   static constexpr size_t size = size_t{1} << bits;
 
   std::unique_ptr<std::atomic<uint64_t>[]> entries_;  // left, right, answer; 0 where there is none (or, for (0, 0), false)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/core/error.h"
 #include "engine/device/thread_pool.h"
 
 namespace kappa {
@@ -21,27 +22,28 @@ uint64_t PieceTable::hash(std::string_view piece) {
   return mix(mix(hash ^ word));
 }
 
-PieceTable::Entry& PieceTable::at(std::string_view piece, uint64_t hash) {
-  if (2 * (size_ + 1) > slots_.size()) grow();
+PieceTable::Entry& PieceTable::at(std::string_view piece, uint32_t hash) {
+  if (4 * (size_ + 1) > 3 * slots_.size()) grow();
   for (size_t i = hash & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
-    Slot& slot = slots_[i];
-    if (slot.entry.count == 0) {
+    Entry& entry = slots_[i];
+    if (entry.count == 0) {
+      require(piece.size() <= UINT32_MAX, "training text: a piece of {} bytes is too long", piece.size());
       ++size_;
-      slot = {{piece, 0}, hash};
-      return slot.entry;
+      entry = {piece.data(), uint32_t(piece.size()), hash, 0};
+      return entry;
     }
-    if (slot.hash == hash && slot.entry.piece == piece) return slot.entry;
+    if (entry.hash == hash && entry.piece() == piece) return entry;
   }
 }
 
 void PieceTable::grow() {
-  std::vector<Slot> old(std::max<size_t>(64, 2 * slots_.size()));
+  std::vector<Entry> old(std::max<size_t>(64, 2 * slots_.size()));
   old.swap(slots_);
-  for (const Slot& slot : old) {
-    if (slot.entry.count == 0) continue;
-    size_t i = slot.hash & (slots_.size() - 1);
-    while (slots_[i].entry.count > 0) i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = slot;
+  for (const Entry& entry : old) {
+    if (entry.count == 0) continue;
+    size_t i = entry.hash & (slots_.size() - 1);
+    while (slots_[i].count > 0) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = entry;
   }
 }
 
@@ -81,15 +83,15 @@ void PieceCounts::add(std::span<const std::string> texts) {
     auto& tables = of_worker[size_t(worker)];
     for_each_piece(*pattern_, shares[size_t(i)], [&](std::string_view piece) {
       const uint64_t hash = PieceTable::hash(piece);
-      ++tables[shard_of(hash)].at(piece, hash).count;
+      ++tables[shard_of(hash)].at(piece, uint32_t(hash)).count;
     });
   });
   parallel_for(int64_t(shard_count), [&](int64_t s) {
     auto& [table, store] = shards_[size_t(s)];
     for (const auto& tables : of_worker)
-      tables[size_t(s)].for_each([&, &all = table, &bytes = store](const PieceTable::Entry& found, uint64_t hash) {
-        PieceTable::Entry& entry = all.at(found.piece, hash);
-        if (entry.count == 0) entry.piece = bytes.keep(found.piece);
+      tables[size_t(s)].for_each([&, &all = table, &bytes = store](const PieceTable::Entry& found) {
+        PieceTable::Entry& entry = all.at(found.piece(), found.hash);
+        if (entry.count == 0) entry.bytes = bytes.keep(found.piece()).data();
         entry.count += found.count;
       });
   });

@@ -16,31 +16,30 @@ namespace kappa {
 class PieceTable {
  public:
   struct Entry {
-    std::string_view piece;
+    const char* bytes = nullptr;
+    uint32_t size = 0, hash = 0;
     int64_t count = 0;  // 0: no entry
+
+    std::string_view piece() const { return {bytes, size}; }
   };
   static uint64_t hash(std::string_view piece);
 
-  /// The entry of a piece, made with count 0 if there is none. The caller makes the count positive, and may let `piece` point to
-  /// the same bytes elsewhere. Valid until the next call.
-  Entry& at(std::string_view piece, uint64_t hash);
+  /// The entry of a piece, made with count 0 if there is none; `hash` are the lower bits of its hash. The caller makes the count
+  /// positive, and may let `bytes` point to the same bytes elsewhere. Valid until the next call.
+  Entry& at(std::string_view piece, uint32_t hash);
 
   size_t size() const { return size_; }
-  /// Calls body(entry, hash) for all entries, in no particular order.
+  /// Calls body(entry) for all entries, in no particular order.
   template <class Body>
   void for_each(Body&& body) const {
-    for (const Slot& slot : slots_)
-      if (slot.entry.count > 0) body(slot.entry, slot.hash);
+    for (const Entry& entry : slots_)
+      if (entry.count > 0) body(entry);
   }
 
  private:
-  struct Slot {
-    Entry entry;
-    uint64_t hash = 0;
-  };
   void grow();
 
-  std::vector<Slot> slots_;  // a power of two, at most half full
+  std::vector<Entry> slots_;  // a power of two, at most three quarters full
   size_t size_ = 0;
 };
 
@@ -59,7 +58,7 @@ class PieceCounts {
   template <class Body>
   void for_each(Body&& body) const {
     for (const Shard& shard : shards_)
-      shard.table.for_each([&](const PieceTable::Entry& entry, uint64_t) { body(entry.piece, entry.count); });
+      shard.table.for_each([&](const PieceTable::Entry& entry) { body(entry.piece(), entry.count); });
   }
 
  private:
