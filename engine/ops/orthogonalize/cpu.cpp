@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t element_grain = 16384;                 // about as many elements a tile of rows has
 constexpr int64_t column_grain = 256;                    // columns of one matrix that a tile owns
-constexpr int64_t band = 64;                             // rows of one Gram matrix that a tile owns, from the diagonal on
+constexpr int64_t band = 96;                             // rows of one Gram matrix that a tile owns, from the diagonal on
 constexpr int64_t tile_rows = 256, tile_columns = 1024;  // of a product with one
 
 /// Calls body(matrix, rows) for tiles of whole rows.
