@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t element_grain = 16384;                 // about as many elements a tile of rows has
 constexpr int64_t column_grain = 256;                    // columns of one matrix that a tile owns
-constexpr int64_t band = 64;                             // rows of one Gram matrix that a tile owns, from the diagonal on
+constexpr int64_t band = 96;                             // rows of one Gram matrix that a tile owns, from the diagonal on
 constexpr int64_t tile_rows = 256, tile_columns = 1024;  // of a product with one
 
 /// Calls body(matrix, rows) for tiles of whole rows.
@@ -237,20 +237,20 @@ void mirror(W* g, int64_t side, Range rows, Range columns) {
 template <class W>
 void symmetric_products(CpuQueue, const MatrixBatch& batch, const W* x, const W* y, W* product) {
   const int64_t side = batch.side(), bands = ceil_div(side, band);
-  const bool from_right = batch.from_right();
+  const bool tall = batch.tall();
   parallel_for(batch.count * bands, [&](int64_t tile) {
     const int64_t e = tile / bands, begin = tile % bands * band, end = begin + band < side ? begin + band : side;
-    const int64_t first = e * batch.size() + begin * (from_right ? 1 : batch.columns);
+    const int64_t first = e * batch.size() + begin * (tall ? 1 : batch.columns);
     W* const g = product + e * side * side;
     multiply_tile<W>({.m = end - begin,
                       .n = side - begin,
                       .k = batch.lines(),
                       .a = x + first,
                       .a_stride = batch.columns,
-                      .transpose_a = from_right,
+                      .transpose_a = tall,
                       .b = y + first,
                       .b_stride = batch.columns,
-                      .transpose_b = !from_right,
+                      .transpose_b = !tall,
                       .c = g + begin * side + begin,
                       .c_stride = side});
     mirror(g, side, {end, side}, {begin, end});
@@ -261,17 +261,17 @@ template <class W>
 void side_products(CpuQueue, const MatrixBatch& batch, const W* p, const W* x, W* y) {
   const int64_t side = batch.side(), m = batch.rows, n = batch.columns;
   const int64_t across = ceil_div(n, tile_columns), tiles = ceil_div(m, tile_rows) * across;
-  const bool from_right = batch.from_right();
+  const bool tall = batch.tall();
   parallel_for(batch.count * tiles, [&](int64_t tile) {
     const int64_t e = tile / tiles, i = tile % tiles / across * tile_rows, j = tile % across * tile_columns;
     const W *const square = p + e * side * side, *const matrix = x + e * batch.size();
     multiply_tile<W>({.m = std::min(tile_rows, m - i),
                       .n = std::min(tile_columns, n - j),
                       .k = side,
-                      .a = (from_right ? matrix : square) + i * side,
+                      .a = (tall ? matrix : square) + i * side,
                       .a_stride = side,
                       .transpose_a = false,
-                      .b = (from_right ? square : matrix) + j,
+                      .b = (tall ? square : matrix) + j,
                       .b_stride = n,
                       .transpose_b = false,
                       .c = y + e * batch.size() + i * n + j,

@@ -13,9 +13,6 @@ struct MatrixBatch {
   int64_t count, rows, columns;  // E, m, n
   KAPPA_HD bool wide() const { return rows < columns; }
   KAPPA_HD bool tall() const { return rows > columns; }
-  /// Whether the smaller Gram matrix is XᵀX, and X is multiplied from the right. Of a square X it could be either; BLAS kernels
-  /// like Xᵀ·Y better than X·Yᵀ.
-  KAPPA_HD bool from_right() const { return rows >= columns; }
   KAPPA_HD int64_t lines() const { return wide() ? columns : rows; }
   KAPPA_HD int64_t side() const { return wide() ? rows : columns; }  // elements of a line; extent of the smaller Gram matrix
   KAPPA_HD int64_t size() const { return rows * columns; }           // of one matrix
@@ -70,12 +67,12 @@ template <class T>
 void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matrices, const Wide<T>* squares, double beta2,
                      Wide<T>* scale);
 
-/// product [E, side, side]: X·Yᵀ of wide matrices, Xᵀ·Y of tall and of square ones, where it is known to be symmetric: one half
+/// product [E, side, side]: X·Yᵀ of wide and of square matrices, Xᵀ·Y of tall ones, where it is known to be symmetric: one half
 /// is computed, the other copied. X = Y gives Gram matrices; of symmetric matrices that commute it is their product.
 template <class W>
 void symmetric_products(CpuQueue, const MatrixBatch&, const W* x, const W* y, W* product);
 
-/// y [E, m, n]: P·X of wide matrices, X·P of tall and of square ones; P [E, side, side].
+/// y [E, m, n]: P·X, or X·P of tall matrices; P [E, side, side].
 template <class W>
 void side_products(CpuQueue, const MatrixBatch&, const W* p, const W* x, W* y);
 

@@ -7,8 +7,8 @@
 //
 // (Published as Gram Newton–Schulz, Dao et al. 2026.) All p(A) and A of one X are symmetric and commute, so half of every product
 // between them is enough. With n polynomials, lines L and side S the direct form takes n·(3LS² + S³) multiply-adds, Gram space
-// 3LS² + (4n−3)S³: 2.2 times fewer for L = 4S and n = 5. Tall and square matrices are multiplied from the right, so that A is the
-// smaller of their two Gram matrices.
+// 3LS² + (4n−3)S³: 2.2 times fewer for L = 4S and n = 5. Tall matrices are multiplied from the right, so that A is the smaller of
+// their two Gram matrices.
 
 #include <span>
 #include <utility>
