@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -14,9 +15,15 @@
 namespace kappa {
 namespace {
 
+/// https://no-color.org
+bool wants_color(const std::string& choice) {
+  const char* const never = std::getenv("NO_COLOR");
+  return choice == "always" || (choice == "auto" && isatty(STDOUT_FILENO) != 0 && (never == nullptr || *never == 0));
+}
+
 void add_reading(CLI::App& command, DocumentOptions& options) {
   command.add_option("--field", options.field, "the Parquet column, the key in JSON Lines")->capture_default_str();
-  command.add_flag("--skip-damaged", options.skip_damaged, "leave out Parquet row groups that cannot be read, and count them");
+  command.add_flag("--skip-damaged", options.skip_damaged, "leave out and count row groups, lines and files that cannot be read");
 }
 
 void add_cat(CLI::App& data) {
@@ -58,7 +65,7 @@ void add_inspect(CLI::App& data) {
   command->add_option("--seq-len", o->inspect.length, "tokens of the packed row")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
       ->capture_default_str();
-  command->add_option("--color", o->color, "auto: on a terminal")
+  command->add_option("--color", o->color, "auto: on a terminal, unless NO_COLOR is set")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   add_reading(*command, o->inspect.documents);
@@ -67,7 +74,7 @@ void add_inspect(CLI::App& data) {
     std::unique_ptr<Tokenizer> tokenizer;
     if (!o->tokenizer.empty()) tokenizer = std::make_unique<Tokenizer>(load_with_notice(o->tokenizer));
     o->inspect.tokenizer = tokenizer.get();
-    o->inspect.color = o->color == "always" || (o->color == "auto" && isatty(STDOUT_FILENO) != 0);
+    o->inspect.color = wants_color(o->color);
     Output out("-");
     for (const std::string& file : o->files) inspect(file, o->inspect, out);
     out.finish();
@@ -91,8 +98,11 @@ void add_pack(CLI::App& data) {
       ->required();
   command->add_option("--batch", r.batch, "rows of a batch")->check(CLI::Range(int64_t{1}, int64_t{1} << 20))->required();
   command->add_option("--split", o->split, "which documents")->check(CLI::IsMember({"train", "val"}))->capture_default_str();
-  command->add_option("--rank", r.options.rank, "whose rows")->capture_default_str();
-  command->add_option("--world", r.options.world, "of how many ranks")->capture_default_str();
+  command->add_option("--rank", r.options.rank.rank, "whose rows")->capture_default_str();
+  command->add_option("--world", r.options.rank.world, "of how many ranks")->capture_default_str();
+  command->add_option("--workers", r.workers, "threads that read and tokenise")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   command->add_option("--out", r.out, "the file to write; - is standard output")->capture_default_str();
   command->add_option("--state", o->state, "gone on from if it is there; written after the last batch");
   add_reading(*command, r.options.documents);
@@ -103,8 +113,7 @@ void add_pack(CLI::App& data) {
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
     const Tokenizer tokenizer = load_with_notice(o->tokenizer);
-    if (const int64_t damaged = pack_rows(tokenizer, request); damaged > 0)
-      notice(fmt::format("{}: {} damaged row groups left out", o->shards, damaged));
+    notice_of(pack_rows(tokenizer, request), o->shards);
   });
 }
 
@@ -113,6 +122,11 @@ void add_pack(CLI::App& data) {
 void add_data_command(CLI::App& app) {
   auto* const data = app.add_subcommand("data", "Shows and packs the texts that models learn from");
   data->require_subcommand(1);
+  data->footer(
+      "Examples:\n"
+      "  kappa data inspect shards/ --tokenizer kappa32k.tiktoken\n"
+      "  kappa data cat shard_00000.parquet | head -n 3\n"
+      "kappa data COMMAND --help explains each.");
   add_cat(*data);
   add_inspect(*data);
   add_pack(*data);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "data/json_lines.h"
@@ -31,6 +32,7 @@ class TextFile : public DocumentReader {
     counts_.replacements = repaired.replacements;
     return true;
   }
+  int64_t number() const override { return done_; }
   ReadCounts counts() const override { return counts_; }
 
  private:
@@ -61,6 +63,7 @@ class TextParts : public DocumentReader {
     return true;
   }
   bool continues() const override { return !waiting_.empty() || !ended_; }
+  int64_t number() const override { return begun_; }
   ReadCounts counts() const override { return counts_; }
 
  private:
@@ -90,50 +93,58 @@ class Files : public DocumentReader {
   Files(std::vector<fs::path> paths, DocumentOptions options) : paths_(std::move(paths)), options_(std::move(options)) {}
 
   bool next(std::string& text) override {
+    return any([&](DocumentReader& file) { return file.next(text); });
+  }
+  bool skip() override {
+    return any([](DocumentReader& file) { return file.skip(); });
+  }
+  int64_t number() const override { return before_ + (current_ ? current_->number() : 0); }
+  bool continues() const override { return current_ && current_->continues(); }
+  ReadCounts counts() const override { return current_ ? finished_ + current_->counts() : finished_; }
+
+ private:
+  /// Whether `read` succeeds with the current file, or else with one of the next.
+  template <class Read>
+  bool any(Read&& read) {
     for (;;) {
-      if (current_ && current_->next(text)) return true;
-      if (current_) finished_ = counts();
+      if (current_ && read(*current_)) return true;
+      finished_ = counts();
+      before_ = number();
       current_.reset();
       if (opened_ == paths_.size()) return false;
       current_ = open_documents(paths_[opened_++], options_);
     }
   }
-  bool continues() const override { return current_ && current_->continues(); }
-  ReadCounts counts() const override { return current_ ? finished_ + current_->counts() : finished_; }
 
- private:
   std::vector<fs::path> paths_;
   DocumentOptions options_;
   size_t opened_ = 0;
   std::unique_ptr<DocumentReader> current_;
   ReadCounts finished_;  // of the files before it
+  int64_t before_ = 0;   // places in them
 };
 
-/// Documents every, 2·every, … (counted from 1), or all others.
-class EveryNth : public DocumentReader {
+class ShareOf : public DocumentReader {
  public:
-  EveryNth(std::unique_ptr<DocumentReader> all, int64_t every, Split split)
-      : all_(std::move(all)), every_(every), split_(split) {}
+  ShareOf(std::unique_ptr<DocumentReader> all, Share share) : all_(std::move(all)), share_(share) {}
 
   bool next(std::string& text) override {
     while (all_->next(text))
-      if ((++count_ % every_ == 0) == (split_ == Split::validation)) return true;
+      if (share_.has(all_->number())) return true;
     return false;
   }
+  int64_t number() const override { return all_->number(); }
   ReadCounts counts() const override { return all_->counts(); }
 
  private:
   std::unique_ptr<DocumentReader> all_;
-  int64_t every_, count_ = 0;
-  Split split_;
+  Share share_;
 };
 
 bool is_json_lines(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.ends_with(".jsonl") || name.ends_with(".jsonl.gz") || name.ends_with(".jsonl.zst");
 }
-
-bool is_parquet(const fs::path& path) { return path.extension() == ".parquet"; }
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -155,13 +166,57 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   return paths;
 }
 
+/// The file itself, or the folder's: those of Parquet if there are any.
+std::vector<fs::path> files_at(const fs::path& path) {
+  require(is_there(path), "{}: there is no such file or folder", path.string());
+  if (!fs::is_directory(path)) return {path};
+  std::vector<fs::path> files = files_in(path);
+  if (std::ranges::any_of(files, is_parquet)) std::erase_if(files, std::not_fn(is_parquet));
+  return files;
+}
+
 }  // namespace
+
+std::string described(const ReadCounts& counts) {
+  return fmt::format("{} row groups or lines, {} files", counts.damaged, counts.damaged_files);
+}
+
+bool is_parquet(const fs::path& path) { return path.extension() == ".parquet"; }
+
+std::vector<fs::path> split_files(const fs::path& path, const Validation& validation, Split split) {
+  const bool training = split == Split::train;
+  std::vector<fs::path> files = files_at(!training && !validation.file.empty() ? validation.file : path);
+  if (validation.every > 0) return files;
+  if (!validation.file.empty()) {
+    if (training)
+      for (const fs::path& held_out : files_at(validation.file))
+        std::erase_if(files, [&](const fs::path& file) { return fs::equivalent(file, held_out); });
+    require(!files.empty(), "{}: expected files beside {}, found none", path.string(), validation.file.string());
+    return files;
+  }
+  const bool shards = std::ranges::all_of(files, [](const fs::path& f) { return is_parquet(f) || is_json_lines(f); });
+  require(
+      shards && files.size() > 1,
+      "{}: expected shards, of which the last is for validation, found {}; or set data.validation to a share, such as 0.05, or "
+      "to a file",
+      path.string(),
+      !shards                  ? "plain text"
+      : fs::is_directory(path) ? "one"
+                               : "one file");
+  return training ? std::vector(files.begin(), files.end() - 1) : std::vector{files.back()};
+}
+
+std::unique_ptr<DocumentReader> open_files(std::vector<fs::path> files, const DocumentOptions& options, const Share& share) {
+  auto documents = std::make_unique<Files>(std::move(files), options);
+  if (share.every == 0) return documents;
+  return std::make_unique<ShareOf>(std::move(documents), share);
+}
 
 std::unique_ptr<DocumentReader> open_documents(const fs::path& path, const DocumentOptions& options) {
   require(is_there(path), "{}: there is no such file or folder", path.string());
   if (fs::is_directory(path)) return std::make_unique<Files>(files_in(path), options);
   if (is_parquet(path)) return std::make_unique<ParquetDocuments>(path, options);
-  if (is_json_lines(path)) return std::make_unique<JsonLines>(open_bytes(path), path.string(), options.field);
+  if (is_json_lines(path)) return std::make_unique<JsonLines>(open_bytes(path), path.string(), options);
   if (options.part_bytes > 0) return std::make_unique<TextParts>(path, options.part_bytes);
   return std::make_unique<TextFile>(path);
 }
@@ -185,11 +240,9 @@ Validation Validation::parse(const std::string& value) {
   return {.file = value, .every = 0};
 }
 
-std::unique_ptr<DocumentReader> open_split(const fs::path& path, const Validation& validation, Split split) {
-  if (validation.every > 0) return std::make_unique<EveryNth>(open_documents(path), validation.every, split);
-  if (split == Split::train) return open_documents(path);
-  require(!validation.file.empty(), "data.validation: no documents are held out; expected a share in (0, 1) or a file");
-  return open_documents(validation.file);
+std::unique_ptr<DocumentReader> open_split(const fs::path& path, const Validation& validation, Split split,
+                                           const DocumentOptions& options) {
+  return open_files(split_files(path, validation, split), options, {validation.every, split});
 }
 
 std::vector<std::string> read_batch(DocumentReader& reader, size_t bytes) {

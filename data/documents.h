@@ -11,15 +11,23 @@ namespace kappa {
 
 /// What was met while reading, besides documents.
 struct ReadCounts {
-  int64_t replacements = 0;  // ill-formed parts that became U+FFFD
-  int64_t nulls = 0;         // rows without a text, which are no documents
-  int64_t damaged = 0;       // row groups left out because a part of them cannot be read
+  int64_t replacements = 0;   // ill-formed parts that became U+FFFD
+  int64_t nulls = 0;          // rows without a text, which are no documents
+  int64_t damaged = 0;        // row groups of Parquet and lines of JSON that were left out, because they cannot be read
+  int64_t damaged_files = 0;  // files that were left out, or the rest of them
 
+  int64_t left_out() const { return damaged + damaged_files; }
   ReadCounts operator+(const ReadCounts& o) const {
-    return {replacements + o.replacements, nulls + o.nulls, damaged + o.damaged};
+    return {replacements + o.replacements, nulls + o.nulls, damaged + o.damaged, damaged_files + o.damaged_files};
+  }
+  ReadCounts operator-(const ReadCounts& o) const {
+    return {replacements - o.replacements, nulls - o.nulls, damaged - o.damaged, damaged_files - o.damaged_files};
   }
   bool operator==(const ReadCounts&) const = default;
 };
+
+/// "1 row groups or lines, 2 files", of what was left out as damaged.
+std::string described(const ReadCounts& counts);
 
 /// Documents in a fixed order, read once from first to last, in memory one (or, of Parquet, one page of them) at a time. A new
 /// file format is another subclass, and a line in open_documents().
@@ -31,6 +39,13 @@ class DocumentReader {
   virtual bool next(std::string& text) = 0;
   /// Whether what came last goes on with what comes next: it is a part of a document (DocumentOptions::part_bytes).
   virtual bool continues() const { return false; }
+  /// The place of the document that came last, from 1, rows without a text counted; at the end, how many places there are.
+  virtual int64_t number() const = 0;
+  /// Leaves out the next document; false at the end. May see less of what is wrong with it.
+  virtual bool skip() {
+    std::string skipped;
+    return next(skipped);
+  }
   /// Of what was read so far.
   virtual ReadCounts counts() const { return {}; }
 };
@@ -39,7 +54,7 @@ struct DocumentOptions {
   std::string field = "text";  // the Parquet column, the key in JSON Lines
   size_t part_bytes = 0;  // hand out plain text in parts of about so many, which have the split patterns' pieces of the whole;
                           // 0: whole
-  bool skip_damaged = false;  // leave out Parquet row groups that cannot be read to their end, instead of throwing
+  bool skip_damaged = false;  // leave out and count what cannot be read: row groups of Parquet, lines of JSON, files
 };
 
 /// Reads `path`: a .parquet file (all rows of a column of strings), a .jsonl, .jsonl.gz or .jsonl.zst file (a string of one JSON
@@ -63,8 +78,30 @@ struct Validation {
 
 enum class Split { train, validation };
 
-/// The documents of one split of `path`. Every call reads from the start.
-std::unique_ptr<DocumentReader> open_split(const std::filesystem::path& path, const Validation& validation, Split split);
+/// A share of the documents, by their numbers: every, 2·every, … are for validation, all others for training.
+struct Share {
+  int64_t every = 0;  // 0: all documents, whatever the split
+  Split split = Split::train;
+
+  /// DocumentReader::number()
+  bool has(int64_t number) const { return every == 0 || (number % every == 0) == (split == Split::validation); }
+};
+
+/// The files that a split is read from, in order: those of `path`, a file or a folder (as open_documents(), but of a folder with
+/// .parquet files only these). Where `validation` names a file, that is for validation, and no longer for training; where it
+/// names nothing, the last file of a folder of Parquet or JSON Lines is. Throws InputError naming the path if the split has no
+/// files.
+std::vector<std::filesystem::path> split_files(const std::filesystem::path& path, const Validation& validation, Split split);
+
+bool is_parquet(const std::filesystem::path& path);
+
+/// The share of the documents of `files`, one file after the other.
+std::unique_ptr<DocumentReader> open_files(std::vector<std::filesystem::path> files, const DocumentOptions& options,
+                                           const Share& share = {});
+
+/// The documents of one split of `path`: of split_files(), the share. Every call reads from the start.
+std::unique_ptr<DocumentReader> open_split(const std::filesystem::path& path, const Validation& validation, Split split,
+                                           const DocumentOptions& options = {});
 
 /// The next documents, until they have at least `bytes` together; empty at the end.
 std::vector<std::string> read_batch(DocumentReader& reader, size_t bytes = size_t{16} << 20);

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "data/packer.h"
-#include "data/parquet/file.h"
+#include "data/parquet_documents.h"
 #include "data/token_corpus.h"
 #include "engine/core/error.h"
 
@@ -64,6 +64,27 @@ void show_parquet(const fs::path& path, const InspectOptions& options, Output& o
   }
 }
 
+/// Of a folder, what training would read of it (split_files).
+void show_folder(const fs::path& path, const InspectOptions& options, Output& out) {
+  const auto files = split_files(path, {.file = {}, .every = 2}, Split::train);  // all of them
+  uintmax_t bytes = 0;
+  for (const fs::path& file : files) bytes += fs::file_size(file);
+  line(out, "{} files, {} bytes, from {} to {}", files.size(), grouped(int64_t(bytes)),
+       for_terminal(files.front().filename().string()), for_terminal(files.back().filename().string()));
+  if (!is_parquet(files.front())) return;
+  int64_t rows = 0, row_groups = 0, damaged = 0, last = 0;
+  for (const fs::path& path_of_one : files) {
+    const auto file = open_parquet(path_of_one, options.documents);
+    damaged += !file;
+    last = file ? file->footer().rows : 0;
+    rows += last;
+    if (file) row_groups += file->row_groups();
+  }
+  line(out, "Parquet, {} rows in {} row groups; without data.validation, the {} of the last file are for validation",
+       grouped(rows), grouped(row_groups), grouped(last));
+  if (damaged > 0) line(out, "  {} damaged files", damaged);
+}
+
 void show_lengths(Output& out, const char* unit, std::vector<int64_t> lengths) {
   if (lengths.empty()) return;
   std::ranges::sort(lengths);
@@ -97,7 +118,8 @@ void show_row(const TokenCorpus& corpus, const InspectOptions& options, Output& 
 
 void inspect(const fs::path& path, const InspectOptions& options, Output& out) {
   line(out, "{}", path.string());
-  if (fs::is_regular_file(path) && path.extension() == ".parquet") show_parquet(path, options, out);
+  if (fs::is_directory(path)) show_folder(path, options, out);
+  if (fs::is_regular_file(path) && is_parquet(path)) show_parquet(path, options, out);
 
   const auto reader = open_documents(path, options.documents);
   std::vector<int64_t> bytes, tokens;
@@ -116,8 +138,8 @@ void inspect(const fs::path& path, const InspectOptions& options, Output& out) {
   show_lengths(out, "bytes", bytes);
   const ReadCounts counts = reader->counts();
   if (counts != ReadCounts{})
-    line(out, "  {} rows without a text, {} ill-formed parts of UTF-8, {} damaged row groups", grouped(counts.nulls),
-         grouped(counts.replacements), grouped(counts.damaged));
+    line(out, "  {} rows without a text, {} ill-formed parts of UTF-8; damaged: {}", grouped(counts.nulls),
+         grouped(counts.replacements), described(counts));
   if (tokens.empty()) return;
   ids.insert(corpus.tokens.begin(), corpus.tokens.end());
   int64_t all_bytes = 0;

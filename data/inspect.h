@@ -17,8 +17,8 @@ struct InspectOptions {
   bool color = false;
 };
 
-/// Of Parquet the schema, the row groups, their sizes, encodings and codecs; of any file its documents and their lengths. Throws
-/// InputError as reading the documents does.
+/// Of Parquet the schema, the row groups, their sizes, encodings and codecs; of a folder its files and what is held out; of any
+/// path its documents and their lengths. Throws InputError as reading the documents does.
 void inspect(const std::filesystem::path& path, const InspectOptions& options, Output& out);
 
 }  // namespace kappa

@@ -71,19 +71,40 @@ class MemberFinder : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-bool JsonLines::next(std::string& text) {
-  std::string_view line;
-  do {
-    if (!lines_.next(line)) return false;
-  } while (line.find_first_not_of(" \t\r") == std::string_view::npos);
+/// The next line that is not blank.
+bool JsonLines::next_line(std::string_view& line) {
   try {
-    MemberFinder finder(field_, text);
-    Json::sax_parse(line, &finder);
-    finder.check();
+    do {
+      if (counts_.damaged_files > 0 || !lines_.next(line)) return false;
+    } while (line.find_first_not_of(" \t\r") == std::string_view::npos);
+    ++number_;
     return true;
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("{}:{}: {}", lines_.name(), lines_.number(), error.what()));
+  } catch (const InputError&) {
+    if (!options_.skip_damaged) throw;
+    counts_.damaged_files = 1;
+    return false;
   }
+}
+
+bool JsonLines::next(std::string& text) {
+  for (std::string_view line; next_line(line);) {
+    try {
+      MemberFinder finder(options_.field, text);
+      Json::sax_parse(line, &finder);
+      finder.check();
+      return true;
+    } catch (const InputError& error) {
+      if (!options_.skip_damaged) throw InputError(fmt::format("{}:{}: {}", lines_.name(), lines_.number(), error.what()));
+      ++counts_.damaged;
+    }
+  }
+  return false;
+}
+
+bool JsonLines::skip() {
+  if (options_.skip_damaged) return DocumentReader::skip();  // a line that cannot be read is no document
+  std::string_view line;
+  return next_line(line);
 }
 
 }  // namespace kappa

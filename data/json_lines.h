@@ -9,15 +9,23 @@ namespace kappa {
 /// Blank lines do not count. JSON is UTF-8 by definition, so bytes that are not are an error here, not a replacement.
 class JsonLines : public DocumentReader {
  public:
-  /// Whatever next() throws begins with `name` and the line.
-  JsonLines(std::unique_ptr<ByteStream> bytes, std::string name, std::string field)
-      : lines_(std::move(bytes), std::move(name)), field_(std::move(field)) {}
+  /// Whatever next() throws begins with `name` and, if it is about one, the line. If options.skip_damaged, such lines are left
+  /// out, and where the file itself cannot be read on, the rest of it.
+  JsonLines(std::unique_ptr<ByteStream> bytes, std::string name, DocumentOptions options)
+      : lines_(std::move(bytes), std::move(name)), options_(std::move(options)) {}
 
   bool next(std::string& text) override;
+  bool skip() override;
+  int64_t number() const override { return number_; }
+  ReadCounts counts() const override { return counts_; }
 
  private:
+  bool next_line(std::string_view& line);
+
   Lines lines_;
-  std::string field_;
+  DocumentOptions options_;
+  ReadCounts counts_;
+  int64_t number_ = 0;
 };
 
 }  // namespace kappa

@@ -14,7 +14,7 @@ void notice_of(const ReadCounts& counts, const std::string& file) {
   if (counts.replacements > 0)
     notice(fmt::format("{}: {} ill-formed parts of UTF-8 replaced by U+FFFD", file, counts.replacements));
   if (counts.nulls > 0) notice(fmt::format("{}: {} rows without a text left out", file, counts.nulls));
-  if (counts.damaged > 0) notice(fmt::format("{}: {} damaged row groups left out", file, counts.damaged));
+  if (counts.left_out() > 0) notice(fmt::format("{}: left out as damaged: {}", file, described(counts)));
 }
 
 Tokenizer load_with_notice(const std::string& path) {

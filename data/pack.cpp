@@ -13,38 +13,33 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-Json to_json(const LoaderState& state, const ShardPosition& position) {
-  Json waiting = Json::array();
-  for (const auto& [segment, used] : state.packer.waiting) waiting.push_back({segment, used});
-  return {{"pq_idx", position.file}, {"rg_idx", position.row_group},  {"epoch", position.epoch},
-          {"stream", state.stream},  {"slices", state.packer.slices}, {"waiting", waiting}};
-}
-
 /// What a state file says; a state without "slices" is the paper's, which the stream turns into one of ours.
 LoaderState read_state(const fs::path& path, const ShardStream& stream) {
   try {
     const Json json = Json::parse(read_file(path));
-    LoaderState state{.stream = stream.fingerprint(), .packer = {}};
-    if (!json.contains("slices")) {
-      state.packer.slices = stream.slice_after(
-          {.file = json.at("pq_idx"), .row_group = json.at("rg_idx"), .epoch = json.value("epoch", int64_t{1})});
-      return state;
-    }
-    json.at("stream").get_to(state.stream);
-    json.at("slices").get_to(state.packer.slices);
-    for (const auto& w : json.at("waiting")) state.packer.waiting.push_back({w.at(0), w.at(1)});
-    return state;
+    if (json.contains("slices")) return loader_state(json);
+    return {.stream = stream.fingerprint(),
+            .rank = stream.rank(),
+            .packer = {.slices = stream.slice_after(
+                           {.file = json.at("pq_idx"), .row_group = json.at("rg_idx"), .epoch = json.value("epoch", int64_t{1})}),
+                       .waiting = {}}};
   } catch (const Json::exception& error) {
     throw InputError(fmt::format("{}: not a loader's state: {}", path.string(), printable(error.what())));
   }
 }
 
+void write_state(const fs::path& path, const LoaderState& state, const ShardPosition& position) {
+  Json json{{"pq_idx", position.file}, {"rg_idx", position.row_group}, {"epoch", position.epoch}};
+  json.update(to_json(state));
+  write_file(path, json.dump() + "\n");
+}
+
 }  // namespace
 
-int64_t pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
+ReadCounts pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
   auto owned = std::make_unique<ShardStream>(tokenizer, shards_of(request.shards, request.split), request.options);
   const ShardStream& stream = *owned;
-  PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = request.batch, .length = request.length});
+  PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = request.batch, .length = request.length}, request.workers);
   Output out(request.out);
   if (request.state && fs::exists(*request.state)) try {
       loader.restore(read_state(*request.state, stream));
@@ -64,9 +59,9 @@ int64_t pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
   out.finish();
   if (request.state) {
     const LoaderState state = loader.state();
-    write_file(*request.state, to_json(state, stream.position(state.packer.slices - 1)).dump() + "\n");
+    write_state(*request.state, state, stream.position(state.packer.slices - 1));
   }
-  return stream.damaged();
+  return loader.counts();
 }
 
 }  // namespace kappa

@@ -10,8 +10,9 @@ namespace kappa {
 struct PackRequest {
   std::filesystem::path shards;  // a folder, or one file
   Split split = Split::train;
-  ShardOptions options = {};
+  TextStreamOptions options = {};
   int64_t rows = 0, length = 0, batch = 0;  // N, T, B
+  int64_t workers = 2;                      // PackedLoader's
   std::string out = "-";
   std::optional<std::filesystem::path> state = {};
 };
@@ -20,11 +21,11 @@ struct PackRequest {
 /// that are asked for. Goes on from the file `state`, if it is there, and leaves in it where the loader stands after the last
 /// batch:
 ///
-///     pq_idx, rg_idx, epoch      the slice that was fetched last (ShardPosition), as the paper's code knows it
-///     stream, slices, waiting    what makes going on exact (LoaderState)
+///     pq_idx, rg_idx, epoch                   the slice that was fetched last (ShardPosition), as the paper's code knows it
+///     stream, rank, world, slices, waiting    what makes going on exact (LoaderState)
 ///
-/// A state of the first three keys alone is gone on from as the paper's code does: with the next row group and an empty buffer.
-/// Gives the number of damaged row groups that were left out. Throws InputError naming the file and the key.
-int64_t pack_rows(const Tokenizer& tokenizer, const PackRequest& request);
+/// A state of the first three keys alone is gone on from as the paper's code does, by any number of ranks: with the next row
+/// group and an empty buffer. Gives what was met while reading. Throws InputError naming the file and the key.
+ReadCounts pack_rows(const Tokenizer& tokenizer, const PackRequest& request);
 
 }  // namespace kappa

@@ -15,7 +15,9 @@ void Packer::refill() {
   const bool finish_epoch = long_documents_ == LongDocuments::split;
   while (int64_t(waiting_.size()) < buffer_) {
     if (finish_epoch && !waiting_.empty() && stream_.begins_epoch(slices_)) return;
-    for (Segment& segment : stream_.slice(slices_++)) wait(arrivals_++, std::move(segment));
+    Slice slice = stream_.slice(slices_++);
+    counts_ = counts_ + slice.counts;
+    for (Segment& segment : slice.segments) wait(arrivals_++, std::move(segment));
   }
 }
 
@@ -56,6 +58,7 @@ void Packer::restore(const PackerState& state) {
   require(state.slices >= 0, "loader state: expected at least 0 slices, found {}", state.slices);
   slices_ = state.slices;
   arrivals_ = 0;
+  counts_ = {};
   for (const auto& [number, used] : state.waiting) {
     Segment segment = stream_.segment(number);
     require(used >= segment.used && used < int64_t(segment.tokens.size()),

@@ -38,6 +38,8 @@ class Packer {
   void pack(std::span<int32_t> row);
 
   PackerState state() const;
+  /// What was met while the slices so far were read, since the packer was made or restored.
+  ReadCounts counts() const { return counts_; }
   /// Goes on as the packer went on whose state it is. Throws InputError if the stream has no such segments.
   void restore(const PackerState& state);
 
@@ -49,6 +51,7 @@ class Packer {
   const SegmentStream& stream_;
   LongDocuments long_documents_;
   int64_t buffer_, slices_ = 0, arrivals_ = 0;
+  ReadCounts counts_;
   std::map<int64_t, Segment> waiting_;               // by arrival
   std::set<std::pair<int64_t, int64_t>> by_length_;  // (left(), arrival) of the same
 };

@@ -5,6 +5,15 @@
 
 namespace kappa {
 
+std::optional<parquet::File> open_parquet(const std::filesystem::path& path, const DocumentOptions& options) {
+  try {
+    return parquet::File(path, options.field);
+  } catch (const InputError&) {
+    if (!options.skip_damaged) throw;
+    return std::nullopt;
+  }
+}
+
 bool open_row_group(parquet::TextReader& reader, int64_t row_group, bool skip_damaged) {
   if (skip_damaged) {
     try {
@@ -18,16 +27,22 @@ bool open_row_group(parquet::TextReader& reader, int64_t row_group, bool skip_da
 }
 
 ParquetDocuments::ParquetDocuments(const std::filesystem::path& path, const DocumentOptions& options)
-    : file_(path, options.field), reader_(file_), skip_damaged_(options.skip_damaged) {}
+    : file_(open_parquet(path, options)), skip_damaged_(options.skip_damaged) {
+  if (file_) reader_.emplace(*file_);
+  counts_.damaged_files = !file_;
+}
 
 /// The next rows, of any row group; false at the end of the file.
 bool ParquetDocuments::next_texts() {
   for (;;) {
-    if (in_row_group_) texts_ = reader_.next();
+    if (in_row_group_) texts_ = reader_->next();
     if (!texts_.empty()) return true;
-    if (next_row_group_ == file_.row_groups()) return in_row_group_ = false;
-    in_row_group_ = open_row_group(reader_, next_row_group_++, skip_damaged_);
-    counts_.damaged += !in_row_group_;
+    if (!file_ || next_row_group_ == file_->row_groups()) return in_row_group_ = false;
+    const int64_t row_group = next_row_group_++;
+    in_row_group_ = open_row_group(*reader_, row_group, skip_damaged_);
+    if (in_row_group_) continue;
+    ++counts_.damaged;
+    number_ += file_->rows(row_group);
   }
 }
 
@@ -36,6 +51,7 @@ bool ParquetDocuments::next(std::string& text) {
     if (texts_.empty() && !next_texts()) return false;
     const std::string_view row = texts_.front();
     texts_ = texts_.subspan(1);
+    ++number_;
     if (row.data() == nullptr) {
       ++counts_.nulls;
       continue;

@@ -10,12 +10,15 @@
 
 namespace kappa {
 
-static constexpr int64_t slice_size = 128;  // the reference's tokenizer_batch_size
+void check(RankOf of) {
+  require(of.world >= 1 && of.rank >= 0 && of.rank < of.world, "rank: expected 0 to {}, found {}", of.world - 1, of.rank);
+}
 
 CorpusStream::CorpusStream(const TokenCorpus& corpus, const StreamOptions& options) : corpus_(corpus), options_(options) {
-  const auto [length, long_documents, seed, rank, world] = options;
+  const auto [length, long_documents, seed, of] = options;
+  const auto [rank, world] = of;
   require(length >= 1, "row length: expected at least 1, found {}", length);
-  require(world >= 1 && rank >= 0 && rank < world, "rank: expected 0 to {}, found {}", world - 1, rank);
+  check(of);
   for (int64_t i = 0; i < corpus.documents(); ++i) {
     const int64_t first = corpus.begins[size_t(i)], last = corpus.begins[size_t(i) + 1];
     const int64_t cut = long_documents == LongDocuments::split ? std::min(first + length + 1, last) : last;
@@ -43,16 +46,16 @@ const std::vector<int64_t>& CorpusStream::order(int64_t epoch) const {
 
 Segment CorpusStream::segment(int64_t number) const {
   require(number >= 0, "training data: there is no segment {}", number);
-  const int64_t place = options_.rank + number % share_ * options_.world;
+  const int64_t place = options_.rank.rank + number % share_ * options_.rank.world;
   const auto [begin, end, used] = extents_[size_t(order(number / share_)[size_t(place)])];
   return {number, {corpus_.tokens.begin() + begin, corpus_.tokens.begin() + end}, used};
 }
 
-std::vector<Segment> CorpusStream::slice(int64_t index) const {
+std::function<Slice()> CorpusStream::read_slice(int64_t index) const {
   const int64_t slices = ceil_div(share_, slice_size), epoch = index / slices, first = index % slices * slice_size;
-  std::vector<Segment> segments;
-  for (int64_t i = first; i < std::min(first + slice_size, share_); ++i) segments.push_back(segment(epoch * share_ + i));
-  return segments;
+  Slice slice;
+  for (int64_t i = first; i < std::min(first + slice_size, share_); ++i) slice.segments.push_back(segment(epoch * share_ + i));
+  return [slice = std::move(slice)]() mutable { return std::move(slice); };
 }
 
 bool CorpusStream::begins_epoch(int64_t index) const { return index % ceil_div(share_, slice_size) == 0; }
@@ -62,8 +65,7 @@ uint64_t CorpusStream::fingerprint() const {
   const auto add = [&](auto value) { fingerprint.add(uint64_t(value)); };
   for (int32_t token : corpus_.tokens) add(token);
   for (int64_t begin : corpus_.begins) add(begin);
-  const auto [length, long_documents, seed, rank, world] = options_;
-  add(length), add(long_documents), add(seed), add(rank), add(world);
+  add(options_.length), add(options_.long_documents), add(options_.seed);
   return fingerprint.value();
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // What the packer packs: an endless stream of segments, which are documents or parts of documents, epoch after epoch.
 
+#include <functional>
+
 #include "data/token_corpus.h"
 
 namespace kappa {
@@ -13,19 +15,39 @@ struct Segment {
   int64_t left() const { return int64_t(tokens.size()) - used; }
 };
 
-/// Segments come in slices, for the packer fills its buffer slice by slice. All functions are pure: what they give depends on
-/// nothing that was asked before, so that a position in the stream is one number. Another subclass is ShardStream.
+inline constexpr int64_t slice_size = 128;  // the reference's tokenizer_batch_size
+
+struct Slice {
+  std::vector<Segment> segments;  // at most slice_size
+  ReadCounts counts = {};         // what was met while they were read, in the first epoch
+};
+
+/// Which of how many processes that share the data this is.
+struct RankOf {
+  int64_t rank = 0, world = 1;
+  bool operator==(const RankOf&) const = default;
+};
+/// Throws InputError unless 0 ≤ rank < world.
+void check(RankOf rank);
+
+/// Segments come in slices, for the packer fills its buffer slice by slice. What the functions give depends on nothing that was
+/// asked before, so that a position in the stream is one number; slices that are asked for in order are had fastest. They are
+/// called by one thread at a time. Subclasses: CorpusStream (in memory), ShardStream (Parquet), DocumentStream (other files),
+/// AheadStream (another one, made ahead).
 class SegmentStream {
  public:
   virtual ~SegmentStream() = default;
-  /// The segments of slice 0, 1, …; at most 128, in an epoch at least one.
-  virtual std::vector<Segment> slice(int64_t index) const = 0;
-  /// Whether slice `index` is the first of an epoch.
+  /// Reads what slice 0, 1, … is made of, and gives the work that is then left to do, once, by any thread, while the stream
+  /// lives.
+  virtual std::function<Slice()> read_slice(int64_t index) const = 0;
+  Slice slice(int64_t index) const { return read_slice(index)(); }
+  /// Whether slice `index` is the first of an epoch. An epoch has at least one segment.
   virtual bool begins_epoch(int64_t index) const = 0;
   /// The segment with this number. Throws InputError if there is none.
   virtual Segment segment(int64_t number) const = 0;
-  /// Equal for streams that are equal.
+  /// Equal for streams that are equal but for the rank.
   virtual uint64_t fingerprint() const = 0;
+  virtual RankOf rank() const = 0;
 };
 
 enum class LongDocuments {
@@ -36,8 +58,8 @@ enum class LongDocuments {
 struct StreamOptions {
   int64_t length;  // T, the targets of a row; a row holds T + 1 tokens
   LongDocuments long_documents = LongDocuments::crop;
-  uint64_t seed = 0;            // of the order of segments
-  int64_t rank = 0, world = 1;  // this stream gives segments rank, rank + world, … of every epoch
+  uint64_t seed = 0;  // of the order of segments
+  RankOf rank = {};   // this stream gives segments rank, rank + world, … of every epoch
 };
 
 /// A corpus in memory.
@@ -54,10 +76,11 @@ class CorpusStream : public SegmentStream {
   /// `corpus` must outlive the stream. Throws InputError if this rank gets no segment.
   CorpusStream(const TokenCorpus& corpus, const StreamOptions& options);
 
-  std::vector<Segment> slice(int64_t index) const override;
+  std::function<Slice()> read_slice(int64_t index) const override;
   bool begins_epoch(int64_t index) const override;
   Segment segment(int64_t number) const override;
   uint64_t fingerprint() const override;
+  RankOf rank() const override { return options_.rank; }
 
   /// How many segments an epoch of this rank has.
   int64_t epoch_size() const { return share_; }

@@ -4,7 +4,6 @@
 
 #include "data/fingerprint.h"
 #include "data/parquet_documents.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/device/thread_pool.h"
 
@@ -12,26 +11,10 @@ namespace kappa {
 
 namespace fs = std::filesystem;
 
-static constexpr int64_t slice_size = 128;  // the reference's tokenizer_batch_size
-
 std::vector<fs::path> shards_of(const fs::path& path, Split split) {
-  std::vector<fs::path> shards;
-  std::error_code error;
-  if (fs::is_directory(path, error)) {
-    for (const auto& entry : fs::directory_iterator(path))
-      if (entry.is_regular_file() && entry.path().extension() == ".parquet") shards.push_back(entry.path());
-    std::ranges::sort(shards);
-    require(!shards.empty(), "{}: expected .parquet files in this folder, found none", path.string());
-  } else {
-    require(fs::exists(path, error), "{}: there is no such file or folder", path.string());
-    shards.push_back(path);
-  }
-  require(split == Split::validation || shards.size() > 1,
-          "{}: expected shards to train on beside the last one, which is for validation; found one shard", path.string());
-  if (split == Split::validation)
-    shards.erase(shards.begin(), shards.end() - 1);
-  else
-    shards.pop_back();
+  if (split == Split::validation && fs::is_regular_file(path)) return {path};
+  auto shards = split_files(path, {}, split);
+  require(is_parquet(shards.front()), "{}: expected .parquet files, found others", path.string());
   return shards;
 }
 
@@ -42,16 +25,21 @@ class ShardStream::Cursor {
       : number_(number), file_(path, column), reader_(file_) {}
 
   int64_t file_number() const { return number_; }
-  bool is_before(const Block& block, int64_t row) const { return block_ == &block && row_ <= row; }
+  bool is_in(const Block& block, bool whole) const { return block_ == &block && (whole_ || !whole); }
 
-  /// Goes to the first row of a block; false if it is damaged and `skip_damaged`.
-  bool open(const Block& block, bool skip_damaged) {
+  /// Goes to the first row of a block; false if it should be `whole` and cannot be read to its end.
+  bool open(const Block& block, bool whole) {
     block_ = nullptr;
-    texts_ = {};
-    if (!open_row_group(reader_, block.row_group, skip_damaged)) return false;
-    block_ = &block;
-    row_ = 0;
+    if (!open_row_group(reader_, block.row_group, whole)) return false;
+    whole_ = whole;
+    begin(block);
     return true;
+  }
+
+  /// Goes to a row of the block.
+  void go_to(int64_t row) {
+    if (row < row_) reader_.open(block_->row_group), begin(*block_);
+    while (row_ < row) next();
   }
 
   std::string_view next() {
@@ -63,45 +51,52 @@ class ShardStream::Cursor {
     return text;
   }
 
-  void skip_to(int64_t row) {
-    while (row_ < row) next();
+ private:
+  void begin(const Block& block) {
+    block_ = &block;
+    row_ = 0;
+    texts_ = {};
   }
 
- private:
   int64_t number_;
   parquet::File file_;
   parquet::TextReader reader_;
   const Block* block_ = nullptr;
+  bool whole_ = false;
   int64_t row_ = 0;  // of the block
   std::span<const std::string_view> texts_;
 };
 
-ShardStream::ShardStream(const Tokenizer& tokenizer, std::vector<fs::path> shards, ShardOptions options)
+ShardStream::ShardStream(const Tokenizer& tokenizer, std::vector<fs::path> shards, TextStreamOptions options)
     : tokenizer_(tokenizer), shards_(std::move(shards)), options_(std::move(options)) {
-  const auto [rank, world, documents] = options_;
-  require(world >= 1 && rank >= 0 && rank < world, "rank: expected 0 to {}, found {}", world - 1, rank);
+  const RankOf of = options_.rank;
+  check(of);
   Fingerprint fingerprint;
-  fingerprint.add(uint64_t(rank)), fingerprint.add(uint64_t(world)), fingerprint.add(documents.field);
+  fingerprint.add(kappa::fingerprint(tokenizer, options_));
+  int64_t rows_of_all = 0;
   for (size_t i = 0; i < shards_.size(); ++i) {
-    const parquet::File file(shards_[i], documents.field);
-    add_file(int64_t(i), file);
-    fingerprint.add(shards_[i].filename().string()), fingerprint.add(file.bytes().size());
-    for (int64_t g = 0; g < file.row_groups(); ++g) fingerprint.add(uint64_t(file.rows(g)));
+    fingerprint.add(shards_[i].filename().string());
+    const auto file = open_parquet(shards_[i], options_.documents);
+    damaged_files_ += !file;
+    if (!file) continue;
+    add_file(int64_t(i), *file, rows_of_all);
+    fingerprint.add(file->bytes().size());
+    for (int64_t g = 0; g < file->row_groups(); ++g) fingerprint.add(uint64_t(file->rows(g)));
   }
-  require(rows_ > 0, "training data: the row groups of {} shards are too few for rank {} of {}", shards_.size(), rank, world);
-  const Vocabulary& v = tokenizer.vocabulary();
-  fingerprint.add(v.pattern->regex), fingerprint.add(v.bos);
-  for (const std::string& token : v.tokens) fingerprint.add(token);
-  for (const Special& special : v.specials) fingerprint.add(special.text), fingerprint.add(uint64_t(special.id));
+  require(rows_ > 0, "training data: the row groups of {} shards are too few for rank {} of {}", shards_.size(), of.rank,
+          of.world);
   fingerprint_ = fingerprint.value();
 }
 
 ShardStream::~ShardStream() = default;
 
-void ShardStream::add_file(int64_t number, const parquet::File& file) {
-  for (int64_t g = options_.rank; g < file.row_groups(); g += options_.world) {
-    const int64_t rows = file.rows(g);
-    if (rows > 0) blocks_.push_back({number, g, rows, rows_, slices_});
+void ShardStream::add_file(int64_t number, const parquet::File& file, int64_t& rows_of_all) {
+  const auto [rank, world] = options_.rank;
+  for (int64_t g = 0; g < file.row_groups(); ++g) {
+    const int64_t rows = file.rows(g), first_of_all = rows_of_all;
+    rows_of_all += rows;
+    if (g % world != rank || rows == 0) continue;
+    blocks_.push_back({number, g, rows, rows_, slices_, first_of_all});
     rows_ += rows;
     slices_ += ceil_div(rows, slice_size);
   }
@@ -111,59 +106,65 @@ const ShardStream::Block& ShardStream::block_of_slice(int64_t slice) const {
   return *std::prev(std::ranges::upper_bound(blocks_, slice, {}, &Block::first_slice));
 }
 
-std::vector<std::optional<std::string>> ShardStream::texts(const Block& block, int64_t begin, int64_t count) const {
-  std::vector<std::optional<std::string>> texts(static_cast<size_t>(count));
-  if (damaged_.contains(&block)) return texts;
+bool ShardStream::open(const Block& block, bool whole) const {
+  if (whole && damaged_.contains(&block)) return false;
   if (!cursor_ || cursor_->file_number() != block.file)
     cursor_ = std::make_unique<Cursor>(shards_[size_t(block.file)], block.file, options_.documents.field);
-  if (!cursor_->is_before(block, begin) && !cursor_->open(block, options_.documents.skip_damaged)) {
-    damaged_.insert(&block);
-    return texts;
+  if (cursor_->is_in(block, whole) || cursor_->open(block, whole)) return true;
+  damaged_.insert(&block);
+  return false;
+}
+
+TextSlice ShardStream::texts(const Block& block, int64_t begin, int64_t count, int64_t number) const {
+  TextSlice slice;
+  try {
+    cursor_->go_to(begin);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::string_view row = cursor_->next();
+      if (!options_.share.has(block.first_of_all + begin + i + 1)) continue;
+      if (row.data() != nullptr)
+        slice.documents.emplace_back(number + i, row);
+      else
+        ++slice.counts.nulls;
+    }
+    return slice;
+  } catch (const InputError&) {
+    cursor_.reset();  // where it stands is not known
+    throw;
   }
-  cursor_->skip_to(begin);
-  for (auto& text : texts)
-    if (const std::string_view row = cursor_->next(); row.data() != nullptr) text = repair_utf8(std::string(row)).text;
-  return texts;
 }
 
-std::vector<int32_t> ShardStream::tokens(const std::string& text) const {
-  std::vector<int32_t> ids{tokenizer_.bos_id()};
-  tokenizer_.encode(text, ids);
-  return ids;
-}
-
-std::vector<Segment> ShardStream::slice(int64_t index) const {
+std::function<Slice()> ShardStream::read_slice(int64_t index) const {
   require(index >= 0, "training data: there is no slice {}", index);
-  const int64_t epoch = index / slices_, slice = index % slices_;
-  const Block& block = block_of_slice(slice);
-  const int64_t begin = (slice - block.first_slice) * slice_size, count = std::min(slice_size, block.rows - begin);
-  const auto rows = texts(block, begin, count);
+  const int64_t epoch = index / slices_, number = index % slices_;
+  const Block& block = block_of_slice(number);
+  const int64_t begin = (number - block.first_slice) * slice_size, count = std::min(slice_size, block.rows - begin);
 
-  std::vector<Segment> segments;
-  std::vector<const std::string*> found;
-  for (int64_t i = 0; i < count; ++i) {
-    if (!rows[size_t(i)]) continue;
-    segments.push_back({.number = epoch * rows_ + block.first_row + begin + i, .tokens = {}});
-    found.push_back(&*rows[size_t(i)]);
-  }
-  parallel_for(int64_t(segments.size()), [&](int64_t i) { segments[size_t(i)].tokens = tokens(*found[size_t(i)]); });
-  slices_without_segments_ = segments.empty() ? slices_without_segments_ + 1 : 0;
+  const bool damaged = !open(block, options_.documents.skip_damaged);
+  TextSlice slice;
+  if (!damaged) slice = texts(block, begin, count, epoch * rows_ + block.first_row + begin);
+  slice.counts.damaged = damaged && begin == 0;
+  if (number == 0) slice.counts.damaged_files = damaged_files_;
+  slice.again = epoch > 0;
+  slices_without_segments_ = slice.documents.empty() ? slices_without_segments_ + 1 : 0;
   require(slices_without_segments_ < slices_, "{} …: expected documents, found none", shards_.front().string());
-  return segments;
+  return to_be_tokenized(tokenizer_, std::move(slice));
 }
 
 Segment ShardStream::segment(int64_t number) const {
   require(number >= 0, "training data: there is no segment {}", number);
   const int64_t row = number % rows_;
   const Block& block = *std::prev(std::ranges::upper_bound(blocks_, row, {}, &Block::first_row));
-  const auto text = texts(block, row - block.first_row, 1).front();
-  require(text.has_value(), "training data: there is no segment {}: a null or damaged", number);
-  return {number, tokens(*text)};
+  open(block,
+       false);  // of a row group that is left out, what is in front of the damage may have been read by who did not leave it out
+  TextSlice slice = texts(block, row - block.first_row, 1, number);
+  require(!slice.documents.empty(), "training data: there is no segment {}: that row is null or not of this split", number);
+  return std::move(to_be_tokenized(tokenizer_, std::move(slice))().segments.front());
 }
 
 ShardPosition ShardStream::position(int64_t index) const {
   const Block& block = block_of_slice(index % slices_);
-  return {block.file, block.row_group - options_.rank, index / slices_ + 1};
+  return {block.file, block.row_group - options_.rank.rank, index / slices_ + 1};
 }
 
 int64_t ShardStream::slice_after(const ShardPosition& position) const {
@@ -171,7 +172,8 @@ int64_t ShardStream::slice_after(const ShardPosition& position) const {
   require(epoch >= 1 && file >= 0 && file < int64_t(shards_.size()) && row_group >= 0,
           "loader state: expected an epoch from 1 and a file from 0 to {}, found epoch {}, file {}, row group {}",
           shards_.size() - 1, epoch, file, row_group);
-  const int64_t first = (row_group / options_.world + 1) * options_.world + options_.rank;
+  const auto [rank, world] = options_.rank;
+  const int64_t first = (row_group / world + 1) * world + rank;
   const auto next = std::ranges::lower_bound(blocks_, std::pair(file, first), {},
                                              [](const Block& b) { return std::pair(b.file, b.row_group); });
   return (epoch - 1) * slices_ + (next == blocks_.end() ? slices_ : next->first_slice);

@@ -8,21 +8,14 @@
 #include <optional>
 #include <set>
 
-#include "data/documents.h"
 #include "data/parquet/text_reader.h"
-#include "data/segment_stream.h"
-#include "data/tokenizer.h"
+#include "data/text_stream.h"
 
 namespace kappa {
 
 /// Shards of a split: of the .parquet files in a folder, in the order of their names, the last one is for validation, all others
-/// for training; a single file is for validation. Throws InputError naming the path if the split is empty.
+/// for training; a single file is for validation. Throws InputError naming the path if the split has none.
 std::vector<std::filesystem::path> shards_of(const std::filesystem::path& path, Split split);
-
-struct ShardOptions {
-  int64_t rank = 0, world = 1;
-  DocumentOptions documents = {};
-};
 
 /// A place among the shards, as the paper's code writes it down: of the slice that was fetched last.
 struct ShardPosition {
@@ -32,18 +25,21 @@ struct ShardPosition {
   bool operator==(const ShardPosition&) const = default;
 };
 
-/// Segments are documents, the BOS before their ids. A segment's number counts rows, so that nulls, and rows of row groups that
-/// are left out as damaged, are numbers without a segment.
+/// Segments are documents, the BOS before their ids. A segment's number counts rows, so that nulls, rows of row groups that are
+/// left out as damaged, and rows that are not of the share, are numbers without a segment. A row group that is left
+/// out counts with its first slice, files with the very first.
 class ShardStream : public SegmentStream {
  public:
   /// Reads all footers. `tokenizer` must outlive the stream. Throws InputError naming the file, or if this rank gets no rows.
-  ShardStream(const Tokenizer& tokenizer, std::vector<std::filesystem::path> shards, ShardOptions options = {});
+  /// A file that is left out has no rows.
+  ShardStream(const Tokenizer& tokenizer, std::vector<std::filesystem::path> shards, TextStreamOptions options = {});
   ~ShardStream() override;
 
-  std::vector<Segment> slice(int64_t index) const override;
+  std::function<Slice()> read_slice(int64_t index) const override;
   bool begins_epoch(int64_t index) const override { return index % slices_ == 0; }
   Segment segment(int64_t number) const override;
   uint64_t fingerprint() const override { return fingerprint_; }
+  RankOf rank() const override { return options_.rank; }
 
   /// Where slice `index` comes from.
   ShardPosition position(int64_t index) const;
@@ -51,27 +47,27 @@ class ShardStream : public SegmentStream {
   /// group. Throws InputError if there is no such file.
   int64_t slice_after(const ShardPosition& position) const;
 
-  /// How many row groups were left out so far.
-  int64_t damaged() const { return int64_t(damaged_.size()); }
-
  private:
   struct Block {  // a row group of this rank
     int64_t file, row_group, rows;
     int64_t first_row, first_slice;  // of an epoch
+    int64_t first_of_all;            // its first row among those of all ranks
   };
   class Cursor;
 
-  void add_file(int64_t number, const parquet::File& file);
+  void add_file(int64_t number, const parquet::File& file, int64_t& rows_of_all);
   const Block& block_of_slice(int64_t slice) const;
-  /// The texts of rows [begin, begin + count) of a block; of damaged ones that are left out, and of nulls, nothing.
-  std::vector<std::optional<std::string>> texts(const Block& block, int64_t begin, int64_t count) const;
-  std::vector<int32_t> tokens(const std::string& text) const;
+  /// Opens a block where it is not the one that is open; `whole`: as open_row_group() with skip_damaged, and false if it fails.
+  bool open(const Block& block, bool whole) const;
+  /// The documents of rows [begin, begin + count) of the open block; `number` is that of the first row.
+  TextSlice texts(const Block& block, int64_t begin, int64_t count, int64_t number) const;
 
   const Tokenizer& tokenizer_;
   std::vector<std::filesystem::path> shards_;
-  ShardOptions options_;
+  TextStreamOptions options_;
   std::vector<Block> blocks_;
   int64_t rows_ = 0, slices_ = 0;  // of an epoch
+  int64_t damaged_files_ = 0;
   uint64_t fingerprint_ = 0;
 
   // What does not change what is given, only how fast: where the file is open, and what was found damaged.

@@ -4,10 +4,12 @@
 
 namespace kappa {
 
-TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name) {
+TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name, int64_t tokens) {
   TokenCorpus corpus;
-  for (auto texts = read_batch(reader); !texts.empty(); texts = read_batch(reader))
+  const auto is_enough = [&] { return int64_t(corpus.tokens.size()) >= tokens; };
+  for (auto texts = read_batch(reader); !texts.empty() && !is_enough(); texts = read_batch(reader))
     for (const auto& ids : tokenizer.encode_batch(texts)) {
+      if (is_enough()) break;
       corpus.tokens.push_back(tokenizer.bos_id());
       corpus.tokens.insert(corpus.tokens.end(), ids.begin(), ids.end());
       corpus.begins.push_back(int64_t(corpus.tokens.size()));

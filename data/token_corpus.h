@@ -1,6 +1,7 @@
 #pragma once
 // Tokenised documents in memory.
 
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,9 @@ struct TokenCorpus {
   }
 };
 
-/// All documents that are left in `reader`, by all threads. Throws InputError that begins with `name` if there are none.
-TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name);
+/// The documents that are left in `reader`, until they have at least `tokens` together, by all threads. Throws InputError that
+/// begins with `name` if there are none.
+TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name,
+                     int64_t tokens = std::numeric_limits<int64_t>::max());
 
 }  // namespace kappa

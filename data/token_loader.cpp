@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/ahead_stream.h"
 #include "engine/core/error.h"
 #include "engine/device/thread_pool.h"
 
@@ -12,30 +13,59 @@ static void check(BatchShape shape) {
           shape.length);
 }
 
-PackedLoader::PackedLoader(std::unique_ptr<SegmentStream> stream, LongDocuments long_documents, BatchShape shape)
-    : stream_(std::move(stream)), packer_(*stream_, long_documents), shape_(shape), fingerprint_(stream_->fingerprint()) {
+static std::unique_ptr<SegmentStream> ahead(std::unique_ptr<SegmentStream> stream, int64_t workers) {
+  if (workers == 0) return stream;
+  return std::make_unique<AheadStream>(std::move(stream), workers);
+}
+
+PackedLoader::PackedLoader(std::unique_ptr<SegmentStream> stream, LongDocuments long_documents, BatchShape shape, int64_t workers)
+    : stream_(ahead(std::move(stream), workers)),
+      packer_(*stream_, long_documents),
+      shape_(shape),
+      workers_(workers),
+      fingerprint_(stream_->fingerprint()) {
   check(shape);
 }
 
-PackedLoader::PackedLoader(const TokenCorpus& corpus, const StreamOptions& options, int64_t rows)
-    : PackedLoader(std::make_unique<CorpusStream>(corpus, options), options.long_documents, {rows, options.length}) {}
+PackedLoader::PackedLoader(const TokenCorpus& corpus, const StreamOptions& options, int64_t rows, int64_t workers)
+    : PackedLoader(std::make_unique<CorpusStream>(corpus, options), options.long_documents, {rows, options.length}, workers) {}
 
-Batch PackedLoader::next() {
+PackedLoader::Packed PackedLoader::pack() {
   const auto [rows, length] = shape_;
-  Batch batch{.inputs = {}, .targets = {}, .rows = rows, .length = length};
+  Packed packed{.batch = {.inputs = {}, .targets = {}, .rows = rows, .length = length}};
+  Batch& batch = packed.batch;
+  batch.inputs.reserve(size_t(rows * length)), batch.targets.reserve(size_t(rows * length));
   std::vector<int32_t> row(static_cast<size_t>(length + 1));
   for (int64_t r = 0; r < rows; ++r) {
     packer_.pack(row);
     batch.inputs.insert(batch.inputs.end(), row.begin(), row.end() - 1);
     batch.targets.insert(batch.targets.end(), row.begin() + 1, row.end());
   }
-  return batch;
+  packed.state = packer_.state();
+  packed.counts = packer_.counts();
+  return packed;
 }
 
+Batch PackedLoader::next() {
+  if (workers_ > 0 && !ahead_) {
+    constexpr int64_t tokens = int64_t{1} << 20;
+    const auto room = size_t(std::clamp<int64_t>(tokens / (shape_.rows * shape_.length), 2, 64));
+    ahead_ = std::make_unique<Ahead<Packed>>(room, [this] { return pack(); });
+  }
+  packed_ = ahead_ ? ahead_->next() : pack();
+  return std::move(packed_.batch);
+}
+
+LoaderState PackedLoader::state() const { return {fingerprint_, stream_->rank(), packed_.state}; }
+
 void PackedLoader::restore(const LoaderState& state) {
-  require(state.stream == fingerprint_,
-          "loader state: it belongs to other training data, or to another row length, seed or rank");
+  const RankOf now = stream_->rank();
+  require(state.rank == now, "loader state: it was written by rank {} of {}, and this is rank {} of {}", state.rank.rank,
+          state.rank.world, now.rank, now.world);
+  require(state.stream == fingerprint_, "loader state: it belongs to other training data, or to another row length or seed");
+  ahead_.reset();
   packer_.restore(state.packer);
+  packed_ = {.batch = {}, .state = state.packer};
 }
 
 WindowLoader::WindowLoader(const TokenCorpus& corpus, BatchShape shape, int64_t rank, int64_t world)

@@ -3,7 +3,8 @@
 
 #include <memory>
 
-#include "data/packer.h"
+#include "data/ahead.h"
+#include "data/loader_state.h"
 
 namespace kappa {
 
@@ -16,31 +17,51 @@ struct BatchShape {
   int64_t rows, length;
 };
 
-/// Where a PackedLoader is between two batches.
-struct LoaderState {
-  uint64_t stream = 0;  // SegmentStream::fingerprint()
-  PackerState packer;
-  bool operator==(const LoaderState&) const = default;
-};
-
 /// Endless packed rows: for training, and, made anew each time, for the paper's evaluation. Row r of batch b is row b·rows + r.
+/// What the batches are does not depend on the number of workers.
 class PackedLoader {
  public:
-  PackedLoader(std::unique_ptr<SegmentStream> stream, LongDocuments long_documents, BatchShape shape);
+  /// With `workers` ≥ 1, so many threads read and tokenise, and one more packs, ahead of next(): up to about a million tokens
+  /// wait as batches, and AheadStream's slices before them. With 0, next() does it all. Nothing is read before next() or
+  /// restore().
+  PackedLoader(std::unique_ptr<SegmentStream> stream, LongDocuments long_documents, BatchShape shape, int64_t workers = 0);
   /// Over a corpus, which must outlive it.
-  PackedLoader(const TokenCorpus& corpus, const StreamOptions& options, int64_t rows);
+  PackedLoader(const TokenCorpus& corpus, const StreamOptions& options, int64_t rows, int64_t workers = 0);
 
+  /// Throws what reading the data throws, after all batches before it.
   Batch next();
 
-  LoaderState state() const { return {fingerprint_, packer_.state()}; }
-  /// Goes on with the batches that came after state(). Throws InputError if that was of other data or other options.
+  /// After the batch that next() gave last, whatever was made ahead of it.
+  LoaderState state() const;
+  /// Goes on with the batches that came after state(). Throws InputError if that was of other data, other options or another
+  /// rank.
   void restore(const LoaderState& state);
 
+  /// What was met while the slices of all batches so far were read, since the loader was made or restored.
+  ReadCounts counts() const { return packed_.counts; }
+
  private:
+  struct Packed {
+    Batch batch = {};
+    PackerState state = {};  // after it
+    ReadCounts counts = {};
+  };
+  Packed pack();
+
   std::unique_ptr<SegmentStream> stream_;
   Packer packer_;
   BatchShape shape_;
+  int64_t workers_;
   uint64_t fingerprint_;
+  Packed packed_;                         // the last that was taken, without its batch
+  ReadCounts counts_before_;              // what packer_.counts() lacks, or has too much because it was restored
+  std::unique_ptr<Ahead<Packed>> ahead_;  // last, so that it ends before what it works with
+};
+
+/// So many batches, which next() gives one after the other.
+struct BatchSequence {
+  int64_t count;
+  std::function<Batch()> next;
 };
 
 /// Each document by itself, in consecutive windows of T targets, so that every token but the BOS is a target exactly once. A

@@ -7,12 +7,12 @@
 
 namespace kappa {
 
-HeldOutLoss held_out_loss(Gpt& model, const WindowLoader& loader, std::span<const int32_t> token_bytes,
+HeldOutLoss held_out_loss(Gpt& model, const BatchSequence& batches, std::span<const int32_t> token_bytes,
                           const std::function<void(int64_t done, int64_t total)>& progress) {
   double nats = 0;
   int64_t bytes = 0, counted = 0;
-  for (int64_t b = 0; b < loader.batches(); ++b) {
-    const Batch batch = loader.batch(b);
+  for (int64_t b = 0; b < batches.count; ++b) {
+    const Batch batch = batches.next();
     const Shape shape{batch.rows, batch.length};
     const Tensor losses =
         model.token_losses(Tensor::integers(batch.inputs, shape), Tensor::integers(batch.targets, shape), {.training = false});
@@ -25,7 +25,7 @@ HeldOutLoss held_out_loss(Gpt& model, const WindowLoader& loader, std::span<cons
         ++counted;
       }
     });
-    if (progress) progress(b + 1, loader.batches());
+    if (progress) progress(b + 1, batches.count);
   }
   constexpr double infinity = std::numeric_limits<double>::infinity();
   return {bytes ? nats / double(bytes) / std::log(2.0) : infinity, counted ? nats / double(counted) : infinity};

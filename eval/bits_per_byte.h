@@ -17,8 +17,8 @@ struct HeldOutLoss {
   double token_loss;     // nats for a token that counts; +∞ where there are none
 };
 
-/// Over all windows of `loader`. token_bytes [V] says what an id counts for. `progress`, if given, is called after each batch.
-HeldOutLoss held_out_loss(Gpt& model, const WindowLoader& loader, std::span<const int32_t> token_bytes,
+/// Over all of `batches`. token_bytes [V] says what an id counts for. `progress`, if given, is called after each batch.
+HeldOutLoss held_out_loss(Gpt& model, const BatchSequence& batches, std::span<const int32_t> token_bytes,
                           const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace kappa

@@ -73,7 +73,7 @@ def arrow_files(folder):
                        write_batch_size=10, use_dictionary=["text"] if dictionary else False,
                        dictionary_pagesize_limit=64 if encoding == "small dictionary" else 1 << 20,
                        column_encoding=None if dictionary else {"text": encoding}, write_page_checksum=i % 5 == 0,
-                       write_statistics=i % 7 != 0)
+                       write_statistics=i % 7 != 0, write_page_index=i % 3 == 0)
         yield path, values
 
 

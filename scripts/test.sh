@@ -21,4 +21,5 @@ for preset in release asan; do
   cmake --build --preset "$preset" -j "$jobs"
 done
 ctest --preset asan -j "$jobs"
+scripts/kernel-coverage.sh build/asan
 ctest --preset release -j "$jobs"

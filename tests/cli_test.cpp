@@ -78,10 +78,11 @@ TEST_CASE("cli: an audit is written where it is asked for") {
 TEST_CASE("cli: words that it does not know") {
   const Desk desk;
   desk.check_refused({}, {"subcommand"});
-  desk.check_refused({"frobnicate"}, {"frobnicate"});
+  desk.check_refused({"frobnicate"}, {"frobnicate", "; see kappa --help"});
   desk.check_refused({"--frobnicate"}, {"--frobnicate"});
   desk.check_refused({"audit"}, {"CONFIG"});
-  desk.check_refused({"train"}, {"CONFIG"});
+  desk.check_refused({"train"}, {"CONFIG", "; see kappa train --help"});
+  desk.check_refused({"data", "cat"}, {"FILE", "; see kappa data cat --help"});
   desk.check_refused(desk.audit({"--frobnicate"}), {"--frobnicate"});
   desk.check_refused(desk.audit({"--threads", "many"}), {"--threads", "many"});
   desk.check_refused(desk.audit({"--threads", "-1"}), {"--threads", "-1"});
@@ -219,6 +220,16 @@ TEST_CASE("cli: runs that cannot begin") {
   desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}),
                      {"train.total_batch_size", "model.sequence_len"});
   desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
+  desk.check_refused(train({"model.depth=4"}), {"model.depth", "model.n_layer", "must then not be given"});
+  desk.check_refused(train({"train.warmup_ratio=0.8"}), {"train.warmup_ratio", "train.warmdown_ratio", "together at most 1"});
+  desk.check_refused(train({"train.target_flops=1e15"}),
+                     {"train.target_flops", "train.num_iterations", "one of them must be -1"});
+  desk.check_refused(train({"train.lr_schedule_restart_at_step=1"}),
+                     {"train.lr_schedule_restart_at_step", "a run of 1, found 1"});
+  desk.check_refused(train({"checkpoint.milestones=[5]"}), {"checkpoint.milestones", "a run of 1, found 5"});
+  desk.check_refused(train({text, "data.validation=0.5", "train.resume_from_step=1"}),
+                     {"train.resume_from_step", "found no run there"});
+  desk.check_refused(train({"train.core_metric_bundle=tasks"}), {"train.core_metric_bundle", "tasks"});
 }
 
 TEST_CASE("cli: documents of any file as lines of JSON") {
@@ -247,7 +258,7 @@ TEST_CASE("cli: documents of any file as lines of JSON") {
   const Result skipped = desk.run({"data", "cat", "--skip-damaged", desk / "damaged.parquet"});
   CHECK(skipped.code == 0);
   CHECK(skipped.out.empty());
-  CHECK_THAT(skipped.err, contains("damaged.parquet: 1 damaged row groups left out"));
+  CHECK_THAT(skipped.err, contains("damaged.parquet: left out as damaged: 1 row groups or lines, 0 files"));
 }
 
 TEST_CASE("cli: what a file of texts holds") {
@@ -273,6 +284,23 @@ TEST_CASE("cli: what a file of texts holds") {
   CHECK(with("never").find('\x1b') == std::string::npos);
   CHECK(with("auto") == with("never"));
   CHECK_THAT(with("always"), contains("\x1b[36m<|bos|>t?[2Jwo\x1b[0m\x1b[33m<|bos|>one\x1b[0m"));
+}
+
+TEST_CASE("cli: data inspect of a folder says what is held out") {
+  const Desk desk;
+  std::filesystem::create_directory(desk / "shards");
+  for (const char* name : {"a.parquet", "b.parquet"})
+    desk.write(std::string("shards/") + name, read_file(source_dir() / "tests/data/fixtures/parquet/nested.parquet"));
+  const Result r = desk.run({"data", "inspect", desk / "shards", "--documents", "3"});
+  CHECK(r.code == 0);
+  CHECK_THAT(r.out,
+             contains("2 files") && contains("from a.parquet to b.parquet") && contains("of the last file are for validation"));
+  desk.write("shards/c.parquet", "damaged");
+  desk.check_refused({"data", "inspect", desk / "shards"}, {"c.parquet"});
+  CHECK_THAT(desk.run({"data", "inspect", desk / "shards", "--skip-damaged"}).out, contains("1 damaged files"));
+  const Result cat = desk.run({"data", "cat", desk / "shards", "--skip-damaged"});
+  CHECK(cat.code == 0);
+  CHECK_THAT(cat.err, contains("left out as damaged: 0 row groups or lines, 1 files"));
 }
 
 TEST_CASE("cli: data that cannot be read or packed") {

@@ -9,6 +9,8 @@ packages=(
   catch2
   bible-kjv
 )
+# g++ must be 12 or later; Ubuntu 22.04 has it beside its own.
+if grep -q '^VERSION_ID="22.04"' /etc/os-release 2>/dev/null; then packages+=(g++-12); fi
 
 missing=()
 for package in "${packages[@]}"; do

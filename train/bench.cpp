@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <numeric>
 
 #include "engine/core/philox.h"
-#include "engine/device/gemm.h"
 #include "engine/device/thread_pool.h"
-#include "engine/memory/scratch.h"
+#include "train/machine_speed.h"
 #include "train/step.h"
 
 namespace kappa {
@@ -23,14 +21,6 @@ double seconds_of(Body body) {
   const auto start = Clock::now();
   body();
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// The shortest of a few.
-template <class Body>
-double best_seconds_of(Body body) {
-  double best = seconds_of(body);
-  for (int i = 0; i < 12; ++i) best = std::min(best, seconds_of(body));
-  return best;
 }
 
 double median(std::vector<double> values) {
@@ -60,11 +50,28 @@ int64_t resident_bytes() {
   return int64_t(usage.ru_maxrss) * 1024;
 }
 
+/// What the BLAS takes for the shapes of a step by itself; measured after every step, since a machine is not equally fast at all
+/// times.
+class LibraryTimes {
+ public:
+  void measure(const Profile& profile) {
+    const OpScope scope(op);
+    for (const auto& [key, seconds] : profile.products()) seconds_[key.first].push_back(measure_library(key.first));
+  }
+  double of(const ProductShape& shape) const { return median(seconds_.at(shape)); }
+
+  static constexpr std::string_view op = "measuring";  // under which the profile has it
+
+ private:
+  std::map<ProductShape, std::vector<double>> seconds_;
+};
+
 /// The rows of `profile`, and what is left of `total` seconds as one more.
 std::vector<BenchRow> rows_of(const Profile& profile, double steps, double total) {
   std::vector<BenchRow> rows;
   double left = total;
   for (const auto& [key, row] : profile.rows()) {
+    if (key.first == LibraryTimes::op) continue;
     left -= row.seconds;
     rows.push_back({.op = std::string(key.first),
                     .phase = key.second,
@@ -81,28 +88,21 @@ std::vector<BenchRow> rows_of(const Profile& profile, double steps, double total
   return rows;
 }
 
-}  // namespace
-
-MachinePeaks measure_peaks() {
-  constexpr int64_t side = 1536, large = int64_t{1} << 24;
-  MachinePeaks peaks{};
-  {
-    const Scratch<float> a(CpuQueue{}, side * side), b(CpuQueue{}, side * side), c(CpuQueue{}, side * side);
-    std::fill_n(static_cast<float*>(a), side * side, 1.0f);
-    std::fill_n(static_cast<float*>(b), side * side, 1.0f);
-    const double seconds =
-        best_seconds_of([&] { gemm<float, float>(CpuQueue{}, {.m = side, .n = side, .k = side}, a, b, GradOut<float>{c}); });
-    peaks.product = 2.0 * double(side * side * side) / seconds;
-  }
-  const Scratch<float> from(CpuQueue{}, large), to(CpuQueue{}, large);
-  std::fill_n(static_cast<float*>(from), large, 1.0f);
-  const double seconds = best_seconds_of([&] {
-    parallel_ranges(large, 1 << 18,
-                    [&](Range r) { std::memcpy(to + r.begin, from + r.begin, size_t(r.end - r.begin) * sizeof(float)); });
-  });
-  peaks.copy = 2.0 * sizeof(float) * double(large) / seconds;
-  return peaks;
+/// The products of `profile`, those that take most time first.
+std::vector<BenchProduct> products_of(const Profile& profile, const LibraryTimes& library, double steps) {
+  std::vector<BenchProduct> products;
+  for (const auto& [key, seconds] : profile.products())
+    products.push_back({.shape = key.first,
+                        .phase = key.second,
+                        .calls = double(seconds.size()) / steps,
+                        .seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0) / steps,
+                        .call = median(seconds),
+                        .library = library.of(key.first)});
+  std::ranges::sort(products, std::greater(), &BenchProduct::seconds);
+  return products;
 }
+
+}  // namespace
 
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
   const BatchPlan batches = plan_sizes(config).batches;
@@ -114,11 +114,15 @@ BenchReport bench(const RunConfig& config, const BenchOptions& options) {
 
   Profile profile;
   std::vector<double> forward_backward, whole;
-  int64_t drawn = 0;
+  LibraryTimes library;
+  int64_t drawn = 0, resident = 0;
   for (int64_t t = 0; t < options.warmup + options.steps; ++t) {
     if (t == options.warmup) profile.restart(), forward_backward.clear(), whole.clear();
     forward_backward.push_back(seconds_of([&] { step.accumulate(t, [&] { return random_batch(config, drawn++); }); }));
     whole.push_back(forward_backward.back() + seconds_of([&] { step.update(t); }));
+    if (t < options.warmup) continue;
+    if (t == options.warmup) resident = resident_bytes();  // before more is needed than a step does
+    library.measure(profile);
   }
 
   BenchReport report{.threads = threads(), .steps = options.steps, .tokens = batches.batch_tokens};
@@ -127,17 +131,22 @@ BenchReport bench(const RunConfig& config, const BenchOptions& options) {
   const double total = std::accumulate(whole.begin(), whole.end(), 0.0), steps = double(options.steps);
   report.mean_step = total / steps;
   report.rows = rows_of(profile, steps, total);
+  report.products = products_of(profile, library, steps);
   double product_seconds = 0;
   for (const auto& [key, row] : profile.rows())
-    if (key.second != Phase::update) report.flops += row.flops / steps, product_seconds += row.product_seconds;
-  report.product_share =
-      product_seconds / (std::accumulate(forward_backward.begin(), forward_backward.end(), 0.0) * double(threads()));
+    if (key.second != Phase::update && key.first != LibraryTimes::op)
+      report.flops += row.flops / steps, product_seconds += row.product_seconds;
+  const double passes = std::accumulate(forward_backward.begin(), forward_backward.end(), 0.0);
+  report.product_share = product_seconds / (passes * double(threads()));
   report.memory = {.parameters = model.store().value_bytes(),
                    .gradients = model.store().gradient_bytes(),
                    .optimizer = optimizer.state_bytes(),
                    .activations = profile.peak(),
-                   .resident = resident_bytes()};
-  report.peaks = measure_peaks();  // last: they need memory that the model does not
+                   .resident = resident};
+  report.peaks = {.product = measure_product_rate(), .copy = measure_copy_rate()};
+  for (const BenchProduct& product : report.products)
+    if (product.phase != Phase::update && product.share_of_library() >= BenchProduct::good)
+      report.good_share += product.seconds * steps / passes;
   return report;
 }
 

@@ -3,11 +3,53 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "engine/core/precision.h"
 #include "engine/device/thread_pool.h"
 #include "train/bench.h"
+#include "train/bench_moe.h"
 #include "train/commands.h"
 
 namespace kappa {
+
+static void add_bench_moe_command(CLI::App& bench) {
+  struct Options {
+    MoeBenchOptions bench;
+    std::string dtype = name_of(DType::bf16), device = name_of(Device::cpu), baseline;
+    int threads = 0;
+    bool small = false, json = false;
+  };
+  auto* const command = bench.add_subcommand("moe", "One MoE layer, forward and backward: each op beside its floor");
+  const auto o = std::make_shared<Options>();
+  const CLI::Range positive(1, 1 << 30);
+  command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
+  command->add_option("--dtype", o->dtype, "what it computes in")->check(CLI::IsMember(precision_names))->capture_default_str();
+  command->add_flag("--small", o->small, "a size for tests: 96 tokens, 32 channels, 4 experts, 2 steps");
+  command->add_option("--tokens", o->bench.tokens, "N")->check(positive)->capture_default_str();
+  command->add_option("--channels", o->bench.channels, "C; the experts' hidden size is four times that")
+      ->check(positive)
+      ->capture_default_str();
+  command->add_option("--experts", o->bench.experts, "E")->check(positive)->capture_default_str();
+  command->add_option("--top-k", o->bench.top_k, "K")->check(positive)->capture_default_str();
+  command->add_option("--capacity", o->bench.capacity, "factor")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
+  command->add_option("--steps", o->bench.steps, "passes that are measured")->check(positive)->capture_default_str();
+  command->add_option("--warmup", o->bench.warmup, "passes before them")->check(CLI::Range(0, 1 << 30))->capture_default_str();
+  command->add_option("--baseline", o->baseline, "swiglu: the same layer without κ too")->check(CLI::IsMember({"swiglu"}));
+  command->add_option("--threads", o->threads, "of the CPU; 0: one a core")->check(CLI::Range(0, 1024));
+  command->add_flag("--json", o->json, "one JSON object instead of the table");
+  command->callback([o] {
+    set_threads(o->threads);
+    MoeBenchOptions b = o->bench;
+    if (o->small) b.tokens = 96, b.channels = 32, b.experts = 4, b.steps = 2, b.warmup = 1;
+    b.dtype = precision_named(o->dtype);
+    b.device = o->device == "cuda" ? Device::cuda : o->device == "cpu" ? Device::cpu : Device::emulated;
+    b.baseline = !o->baseline.empty();
+    const MoeBenchReport report = bench_moe(b);
+    if (o->json)
+      fmt::print("{}\n", to_json(report).dump());
+    else
+      fmt::print("{}", to_text(report));
+  });
+}
 
 void add_bench_command(CLI::App& app) {
   struct Options {
@@ -19,7 +61,7 @@ void add_bench_command(CLI::App& app) {
   };
   auto* const command = app.add_subcommand("bench", "Where a training step's time and memory go; random tokens, no data needed");
   const auto o = std::make_shared<Options>();
-  command->add_option("CONFIG", o->config, "YAML; configs/reference.yaml explains every key")->required();
+  command->add_option("CONFIG", o->config, "YAML; configs/reference.yaml explains every key");
   command->add_option("--steps", o->bench.steps, "how many are measured")->check(CLI::Range(1, 1000000))->capture_default_str();
   command->add_option("--warmup", o->bench.warmup, "steps before them")->check(CLI::Range(0, 1000000))->capture_default_str();
   command->add_option("--set", o->overrides, "SECTION.KEY=VALUE instead of the file's");
@@ -27,8 +69,12 @@ void add_bench_command(CLI::App& app) {
   command->add_flag("--json", o->json, "one JSON object instead of the table");
   command->footer(
       "Examples: kappa bench configs/bench-cpu.yaml\n"
+      "          kappa bench moe --device cuda --baseline swiglu\n"
       "          kappa bench configs/quickstart.yaml --steps 50 --threads 1 --json --set train.matrix_optimizer=aurora");
-  command->callback([o] {
+  add_bench_moe_command(*command);
+  command->callback([o, command] {
+    if (!command->get_subcommands().empty()) return;
+    if (o->config.empty()) throw CLI::RequiredError("CONFIG");
     const RunConfig config = load_run_config(o->config, o->overrides);
     set_threads(o->threads >= 0 ? o->threads : int(config.threads));
     const BenchReport report = bench(config, o->bench);

@@ -13,27 +13,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-nlohmann::json to_json(const RunState& s) {
-  nlohmann::json waiting = nlohmann::json::array();
-  for (const auto& w : s.loader.packer.waiting) waiting.push_back({w.segment, w.used});
+nlohmann::ordered_json to_json(const RunState& s) {
   return {{"step", s.step},
           {"smooth_loss", s.smooth_loss},
           {"seconds", s.seconds},
           {"bits_per_byte", s.bits_per_byte},
-          {"loader", {{"stream", s.loader.stream}, {"slices", s.loader.packer.slices}, {"waiting", waiting}}}};
+          {"loader", to_json(s.loader)}};
 }
 
 RunState read_state(const fs::path& path) {
   try {
-    const auto json = nlohmann::json::parse(read_file(path));
+    const auto json = nlohmann::ordered_json::parse(read_file(path));
     RunState s;
     json.at("step").get_to(s.step);
     json.at("smooth_loss").get_to(s.smooth_loss);
     json.at("seconds").get_to(s.seconds);
     json.at("bits_per_byte").get_to(s.bits_per_byte);
-    json.at("loader").at("stream").get_to(s.loader.stream);
-    json.at("loader").at("slices").get_to(s.loader.packer.slices);
-    for (const auto& w : json.at("loader").at("waiting")) s.loader.packer.waiting.push_back({w.at(0), w.at(1)});
+    s.loader = loader_state(json.at("loader"));
     return s;
   } catch (const nlohmann::json::exception& error) {
     throw InputError(fmt::format("{}: not a run's state: {}", path.string(), error.what()));
@@ -72,6 +68,33 @@ RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& opti
       dispatch("load_checkpoint", s.value.dtype(), s.value.device(), [&]<class T>(T type, CpuQueue) { read(type); });
   }
   return state;
+}
+
+int64_t checkpoint_bytes(const RunConfig& config, const OptimizerSettings& optimizer) {
+  const auto [compute, narrow] = storage_of(config.train.precision);
+  const Gpt model(config.model);
+  int64_t bytes = Optimizer::state_bytes(model.store(), optimizer, compute, narrow);
+  for (const Parameter& p : model.store().parameters())
+    bytes += p.spec.shape.size() * size_of(ParameterStore::master_dtype(p.spec, compute, narrow));
+  return bytes;
+}
+
+void check_disk(const fs::path& checkpoints, const CheckpointConfig& config, int64_t steps, int64_t bytes_each) {
+  // Those that the run makes, and those that it then keeps with the next one beside them.
+  const int64_t every = config.every > 0 ? config.every : steps, extra = int64_t(config.milestones.size()) + config.keep_best;
+  const int64_t made = (steps + every - 1) / every + int64_t(config.milestones.size());
+  const int64_t kept = config.keep_last + extra + 1, there = int64_t(list_checkpoints(checkpoints).size());
+  const double needed = double(std::max<int64_t>(std::min(made, kept) - there, 1)) * double(bytes_each);
+  fs::path folder = fs::absolute(checkpoints);
+  while (!fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  if (error) return;  // the file system does not say
+  require(
+      double(space.available) >= needed,
+      "{}: the run's checkpoints need {:.0f} bytes ({} of {} each), {} are free; give run.dir a place on another disk, or make "
+      "checkpoint.keep_last smaller",
+      checkpoints.string(), needed, std::max<int64_t>(std::min(made, kept) - there, 1), bytes_each, space.available);
 }
 
 void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& config) {

@@ -31,6 +31,13 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, 
 /// Reads one back. Throws InputError naming what does not fit the model or the optimizer.
 RunState load_checkpoint(const std::filesystem::path& checkpoint, Gpt& model, Optimizer& optimizer);
 
+/// Bytes of a checkpoint's files, but for headers of a few hundred bytes a tensor. No memory is taken for the model.
+int64_t checkpoint_bytes(const RunConfig& config, const OptimizerSettings& optimizer);
+
+/// Throws InputError naming the folder, what is needed and what is free, unless the checkpoints that will be there at one time,
+/// of a run of `steps` steps, fit on the disk. Those that are there count.
+void check_disk(const std::filesystem::path& checkpoints, const CheckpointConfig& config, int64_t steps, int64_t bytes_each);
+
 /// Removes all but the newest keep_last, the milestones, and with keep_best the one with the fewest bits per byte.
 void prune_checkpoints(const std::filesystem::path& checkpoints, const CheckpointConfig& config);
 

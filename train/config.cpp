@@ -11,6 +11,10 @@ void check(const RunConfig& c, const Schema& schema) {
   schema.require(t.num_iterations > 0 || t.target_flops > 0 || t.target_param_data_ratio > 0,
                  {"train.num_iterations", "train.target_flops", "train.target_param_data_ratio"},
                  "one of them must say how long the run is");
+  schema.require(t.num_iterations < 0 || t.target_flops < 0, {"train.num_iterations", "train.target_flops"},
+                 "both say how long the run is; one of them must be -1");
+  schema.require(t.warmup_ratio + t.warmdown_ratio <= 1, {"train.warmup_ratio", "train.warmdown_ratio"},
+                 "the learning rates cannot fall before they have risen: together at most 1");
   schema.require(t.total_batch_size < 0 || t.total_batch_size % c.model.sequence_len == 0,
                  {"train.total_batch_size", "model.sequence_len"}, "a batch is counted in tokens and consists of whole rows");
 
@@ -81,6 +85,13 @@ std::string reference_yaml() {
   return "# Every key of a configuration, its default and its meaning. A file gives only what differs.\n"
          "# Unknown keys, wrong types and combinations that cannot be are errors that name the line.\n\n" +
          schema.reference();
+}
+
+std::vector<std::string> config_keys() {
+  RunConfig defaults;
+  Schema schema;
+  describe(schema, defaults);
+  return schema.names();
 }
 
 std::vector<Difference> differences(const RunConfig& left, const RunConfig& right) {

@@ -92,6 +92,7 @@ struct DataConfig {
   std::string path, tokenizer, validation;
   LongDocuments long_documents = LongDocuments::crop;
   int64_t workers = 2;
+  bool skip_damaged = false;
 };
 
 struct TokenizerConfig {
@@ -140,6 +141,9 @@ std::string to_yaml(const RunConfig& config);
 
 /// Every key with its default and its line of help: configs/reference.yaml.
 std::string reference_yaml();
+
+/// The names of all keys: "device", "model.n_layer", …
+std::vector<std::string> config_keys();
 
 std::vector<Difference> differences(const RunConfig& left, const RunConfig& right);
 

@@ -108,6 +108,7 @@ void describe(Schema::Section s, DataConfig& c) {
   s.key("validation", c.validation, "a share in (0, 1) of the documents, or a file; empty: the last shard");
   s.key("long_documents", c.long_documents, "longer than a row: cropped as in the paper, or split first");
   s.key("workers", c.workers, "threads that read and tokenise ahead", between(1, 1024));
+  s.key("skip_damaged", c.skip_damaged, "leave out and count what cannot be read, instead of stopping");
 }
 
 void describe(Schema::Section s, TokenizerConfig& c) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/gpt.h"
+#include "train/optimizers/matrix_step.h"
 #include "train/optimizers/optimizer.h"
 #include "train/recipe.h"
 #include "train/schedules.h"
@@ -26,7 +27,7 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, double tokens, doubl
     bytes.kept += s * rows * 2 * channels + 2 * w * tokens * double(c.n_exp);
   }
   bytes.kept += 3 * s * rows * hidden;
-  bytes.gradients = s * rows * (3 * hidden + channels);
+  bytes.gradients = s * rows * 2 * hidden;  // of gate and up; those of h and of the output take the places of these themselves
   return bytes;
 }
 
@@ -50,6 +51,14 @@ std::string bytes_text(double bytes) {
   return bytes >= gib ? fmt::format("{:.2f} GiB", bytes / gib) : fmt::format("{:.0f} MiB", bytes / mib);
 }
 
+std::string time_text(double seconds) {
+  constexpr double minute = 60, hour = 60 * minute, day = 24 * hour, year = 365 * day;
+  if (seconds < 2 * minute) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 2 * hour) return fmt::format("{:.0f} min", seconds / minute);
+  if (seconds < 2 * day) return fmt::format("{:.1f} h", seconds / hour);
+  return seconds < 2 * year ? fmt::format("{:.1f} days", seconds / day) : fmt::format("{:.1f} years", seconds / year);
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const RunConfig& config) {
@@ -67,7 +76,23 @@ MemoryPlan plan_memory(const RunConfig& config) {
   return plan;
 }
 
-nlohmann::ordered_json dry_run(const RunConfig& config) {
+TimePlan plan_time(const RunConfig& config, double product_rate) {
+  const RunSizes sizes = plan_sizes(config);
+  const OptimizerSettings settings = optimizer_settings(config, sizes.batches);
+  const Gpt model(config.model);
+  double matrices = 0;  // FLOPs of a step
+  for (const Parameter& p : model.store().parameters())
+    if (p.spec.role == Role::matrix && p.spec.gets_gradient) {
+      const int64_t rows = p.spec.shape[-2], columns = p.spec.shape[-1];
+      matrices += double(p.spec.shape.size() / (rows * columns)) *
+                  matrix_step_flops({settings.matrix_optimizer, settings.iterate_in_bfloat16, settings.rounding}, rows, columns);
+    }
+  const double steps = double(sizes.batches.steps);
+  return {.forward_backward = sizes.flops.active * steps * double(sizes.batches.batch_tokens) / product_rate,
+          .optimizer = matrices * steps / product_rate};
+}
+
+nlohmann::ordered_json dry_run(const RunConfig& config, double product_rate) {
   const ModelConfig& m = config.model;
   const TrainConfig& t = config.train;
   const RunSizes sizes = plan_sizes(config);
@@ -76,6 +101,7 @@ nlohmann::ordered_json dry_run(const RunConfig& config) {
   const double tokens = double(b.steps) * double(b.batch_tokens);
   const StepRates rates = rates_at(optimizer_settings(config, b), {});
   const MemoryPlan memory = plan_memory(config);
+  const TimePlan time = plan_time(config, product_rate);
   return {{"n_layer", m.n_layer},
           {"n_head", m.n_head},
           {"n_kv_head", m.n_kv()},
@@ -121,12 +147,18 @@ nlohmann::ordered_json dry_run(const RunConfig& config) {
             {"gradients", memory.gradients},
             {"optimizer", memory.optimizer},
             {"activations", memory.activations},
-            {"total", memory.total()}}}};
+            {"total", memory.total()}}},
+          {"time_at_least",
+           {{"product_gflop_per_second", product_rate / 1e9},
+            {"forward_backward_seconds", time.forward_backward},
+            {"optimizer_seconds", time.optimizer},
+            {"total_seconds", time.total()}}}};
 }
 
 std::string describe_dry_run(const nlohmann::ordered_json& r) {
   const auto& p = r.at("parameters");
   const auto& m = r.at("memory");
+  const auto& t = r.at("time_at_least");
   const auto number = [](const nlohmann::ordered_json& value) { return value.get<double>(); };
   return fmt::format(
       "model       {} layers ({} of them MoE: {} experts, top-{}), {} channels, {} heads, rows of {} tokens, {} token types\n"
@@ -137,7 +169,9 @@ std::string describe_dry_run(const nlohmann::ordered_json& r) {
       "parameters\n"
       "FLOPs       {:.4g} a token ({:.4g} with all experts counted, as the paper's code does), {:.4g} in all\n"
       "rates       lm_head {:.4g}, embeddings {:.4g}, κ {:.4g} from step {}, matrices {:.4g} with decay {:.4g}\n"
-      "memory      {}: parameters {}, gradients {}, optimizer {}, activations about {}",
+      "memory      {}: parameters {}, gradients {}, optimizer {}, activations about {}\n"
+      "time        more than {}: so long this processor's {:.0f} GFLOP/s need for the matrix products alone ({} of it the "
+      "optimizer's)",
       r.at("n_layer").get<int64_t>(), r.at("moe_layers").get<int64_t>(), r.at("n_exp").get<int64_t>(),
       r.at("moe_top_k").get<int64_t>(), r.at("n_embd").get<int64_t>(), r.at("n_head").get<int64_t>(),
       r.at("sequence_len").get<int64_t>(), r.at("vocab_size").get<int64_t>(), number(p.at("total")), number(p.at("active")),
@@ -148,7 +182,8 @@ std::string describe_dry_run(const nlohmann::ordered_json& r) {
       number(r.at("total_flops")), number(r.at("lr_lm_head")), number(r.at("lr_embedding")), number(r.at("lr_kappa")),
       r.at("kappa_delay_start_iterations").get<int64_t>(), number(r.at("lr_matrix")), number(r.at("weight_decay")),
       bytes_text(number(m.at("total"))), bytes_text(number(m.at("parameters"))), bytes_text(number(m.at("gradients"))),
-      bytes_text(number(m.at("optimizer"))), bytes_text(number(m.at("activations"))));
+      bytes_text(number(m.at("optimizer"))), bytes_text(number(m.at("activations"))), time_text(number(t.at("total_seconds"))),
+      number(t.at("product_gflop_per_second")), time_text(number(t.at("optimizer_seconds"))));
 }
 
 }  // namespace kappa

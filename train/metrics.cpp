@@ -18,10 +18,11 @@ nlohmann::ordered_json step_metrics(const RunConfig& config, const RunSizes& siz
                               {"total_training_flops_reference", sizes.flops.reference * tokens_seen},
                               {"total_training_time", clock.total_seconds},
                               {"train/loss_step", smooth_loss}};
-  for (const auto& [name, value] : losses) line["train/" + name + "_step"] = value;
+  for (const auto& [name, value] : losses) line[name == "loss" ? "train/objective_step" : "train/" + name + "_step"] = value;
   line["train/kappa_bias_lr_scale"] = plan.optimizer.kappa_lr_scale;
   line["lrm"] = plan.optimizer.lr_multiplier;
   line["dt"] = clock.interval_seconds / double(clock.interval_steps);
+  line["dt_data"] = clock.waiting_seconds / double(clock.interval_steps);
   line["tok_per_sec"] = double(batches.batch_tokens * clock.interval_steps) / clock.interval_seconds;
   line["train/aux_loss_weight"] = plan.weights.aux;
   line["train/kappa_bias_l2_loss_weight"] = plan.weights.kappa_bias;

@@ -12,6 +12,7 @@ namespace kappa {
 /// Time since the line before, and since the run began.
 struct MetricsClock {
   double interval_seconds;
+  double waiting_seconds;  // of these, for data
   int64_t interval_steps;
   double total_seconds;
 };

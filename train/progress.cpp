@@ -32,8 +32,9 @@ void Progress::update(const Status& s) {
   std::string line =
       fmt::format("step {}/{} ({:.0f}%)  loss {:.4f}", s.step, total_, 100.0 * double(s.step) / double(total_), s.loss);
   if (s.bits_per_byte) line += fmt::format("  val {:.4f} bits/byte", *s.bits_per_byte);
-  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s ({:.0f} GFLOP/s)  {:.1f} GiB  ETA {}", s.learning_rate_factor,
-                      s.tokens_per_second, s.gflops, resident_peak() / double(1 << 30), short_time(s.seconds_left));
+  line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s  MFU {}  ETA {}  {:.1f} GiB", s.learning_rate_factor, s.tokens_per_second,
+                      s.utilization ? fmt::format("{:.0f}%", 100 * *s.utilization) : "n/a", short_time(s.seconds_left),
+                      resident_peak() / double(1 << 30));
   if (terminal_) {
     std::printf("\r%-*s", int(shown_), line.c_str());
     shown_ = line.size();

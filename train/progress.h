@@ -18,7 +18,7 @@ class Progress {
   struct Status {
     int64_t step;  // steps done
     double loss, tokens_per_second, seconds_left, learning_rate_factor;
-    double gflops;                        // a second, of what the model's active parameters need
+    std::optional<double> utilization;    // MFU: the part of the machine's product rate that the active parameters' FLOPs take
     std::optional<double> bits_per_byte;  // of the last validation
   };
   void update(const Status& status);

@@ -1,7 +1,7 @@
 #pragma once
 // The folder of a run:
 //
-//     config.yaml                 every key, resolved
+//     config.yaml                 every key, resolved; config.until_NNNNNN.yaml: as it was before a change of course
 //     tokenizer.{tiktoken,json,token_bytes.json}
 //     metrics.jsonl               one JSON object a line, each with its "step"
 //     checkpoints/step_NNNNNN/    (checkpoint.h)
@@ -16,11 +16,12 @@ namespace kappa {
 class RunFolder {
  public:
   /// Checks that a run that is there has the same configuration. Throws InputError listing the keys that differ, but for those
-  /// that may (where it runs, how often it looks and saves).
+  /// that may: where it runs, how often it looks and saves; and, where train.resume_from_step names the newest checkpoint for the
+  /// first time, the course from there on (docs/runs.md).
   RunFolder(const RunConfig& config, const std::filesystem::path& path);
 
-  /// Makes the folder of a new run. Only when nothing can be refused any more: the next attempt may be with a corrected
-  /// configuration.
+  /// Makes the folder of a new run, or writes down the new course of an old one. Only when nothing can be refused any more: the
+  /// next attempt may be with a corrected configuration.
   void make(const RunConfig& config) const;
 
   const std::filesystem::path& path() const { return path_; }
@@ -33,6 +34,7 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
+  bool new_course_ = false;
 };
 
 /// run.dir, or runs/ and the name of the configuration file.

@@ -86,6 +86,16 @@ int64_t choose_steps(const RunSizes& sizes, const TrainConfig& t) {
   return int64_t(steps);
 }
 
+/// What is to happen at a step must find one.
+void check_steps(const RunConfig& config, int64_t steps) {
+  const auto within = [&](const char* key, int64_t step, int64_t last) {
+    require(step <= last, "{}: expected a step up to {} of a run of {}, found {}", key, last, steps, step);
+  };
+  within("train.lr_schedule_restart_at_step", config.train.lr_schedule_restart_at_step, steps - 1);
+  within("train.resume_from_step", config.train.resume_from_step, steps);
+  for (const int64_t step : config.checkpoint.milestones) within("checkpoint.milestones", step, steps);
+}
+
 }  // namespace
 
 RunSizes plan_sizes(const RunConfig& config, int64_t ranks) {
@@ -113,6 +123,7 @@ RunSizes plan_sizes(const RunConfig& config, int64_t ranks) {
   batches.micro_batches = (batches.batch_tokens + micro_tokens - 1) / micro_tokens;
   batches.last_rows = (batches.batch_tokens - (batches.micro_batches - 1) * micro_tokens) / row_tokens;
   batches.steps = choose_steps(sizes, t);
+  check_steps(config, batches.steps);
   return sizes;
 }
 

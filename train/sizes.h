@@ -46,7 +46,8 @@ struct RunSizes {
   BatchPlan batches{};
 };
 
-/// All sizes of a run on `ranks` ranks. Throws InputError for sizes that do not divide and budgets below one step.
+/// All sizes of a run on `ranks` ranks. Throws InputError for sizes that do not divide, budgets below one step, and keys
+/// that name a step beyond the last.
 RunSizes plan_sizes(const RunConfig& config, int64_t ranks = 1);
 
 inline BatchPlan plan_batches(const RunConfig& config) { return plan_sizes(config).batches; }

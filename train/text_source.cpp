@@ -1,6 +1,11 @@
 #include "train/text_source.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "data/bpe_trainer.h"
+#include "data/document_stream.h"
+#include "data/shard_stream.h"
 #include "data/tokenizer_file.h"
 
 namespace kappa {
@@ -18,6 +23,8 @@ auto of_key(const char* key, Read read) {
   }
 }
 
+DocumentOptions reading(const RunConfig& config) { return {.skip_damaged = config.data.skip_damaged}; }
+
 Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
                           const std::function<void(const std::string&)>& say) {
   const std::string& from = config.tokenizer.train_from;
@@ -26,23 +33,61 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
           smallest_vocabulary(), size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
   const PieceCounts pieces = of_key(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
-    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train) : open_documents(from)),
+    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train, reading(config))
+                                       : open_documents(from, reading(config))),
                         paper_pattern());
   });
   return Tokenizer(train_bpe(pieces, size));
 }
 
-}  // namespace
-
-PackedLoader TextSource::training_loader(const RunConfig& config) const {
-  return PackedLoader(
-      training,
-      {.length = config.model.sequence_len, .long_documents = config.data.long_documents, .seed = uint64_t(config.train.seed)},
-      config.train.device_batch_size);
+Tokenizer find_tokenizer(const RunConfig& config, const std::filesystem::path& folder, const Validation& validation,
+                         const std::function<void(const std::string&)>& say) {
+  if (std::filesystem::exists(folder / own_tokenizer)) return load_tokenizer(folder / own_tokenizer);
+  if (config.data.tokenizer.empty()) return train_tokenizer(config, validation, say);
+  std::string notice;
+  Tokenizer tokenizer = of_key("data.tokenizer", [&] { return load_tokenizer(config.data.tokenizer, &notice); });
+  if (!notice.empty()) say(notice);
+  return tokenizer;
 }
 
-WindowLoader TextSource::validation_loader(const RunConfig& config) const {
-  return WindowLoader(validation, {.rows = config.train.device_batch_size, .length = config.model.sequence_len});
+/// Of one split, read while it is used.
+std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
+                                           const TextStreamOptions& options) {
+  if (is_parquet(files.front())) return std::make_unique<ShardStream>(tokenizer, files, options);
+  return std::make_unique<DocumentStream>(tokenizer, files, options);
+}
+
+/// What open_text() says when it is done.
+std::string described(const TextSource& source, size_t files) {
+  const auto in_memory = [](const TokenCorpus& corpus) {
+    return fmt::format("{} documents, {} tokens", corpus.documents(), corpus.tokens.size());
+  };
+  return fmt::format("text: {} to learn from; {} held out",
+                     source.stream ? fmt::format("{} file{}", files, files == 1 ? "" : "s") : in_memory(source.training),
+                     source.packed_shards.empty() ? in_memory(source.validation) : source.packed_shards.front().string());
+}
+
+}  // namespace
+
+PackedLoader TextSource::training_loader(const RunConfig& config) {
+  const BatchShape shape{config.train.device_batch_size, config.model.sequence_len};
+  auto segments = std::move(stream);
+  if (!segments)
+    segments = std::make_unique<CorpusStream>(
+        training,
+        StreamOptions{.length = shape.length, .long_documents = config.data.long_documents, .seed = uint64_t(config.train.seed)});
+  return PackedLoader(std::move(segments), config.data.long_documents, shape, config.data.workers);
+}
+
+BatchSequence TextSource::validation_batches(const RunConfig& config) const {
+  const BatchShape shape{config.train.device_batch_size, config.model.sequence_len};
+  if (packed_shards.empty()) {
+    const auto loader = std::make_shared<WindowLoader>(validation, shape);
+    return {loader->batches(), [loader, index = int64_t{0}]() mutable { return loader->batch(index++); }};
+  }
+  const auto loader = std::make_shared<PackedLoader>(open_stream(*tokenizer, packed_shards, {.documents = reading(config)}),
+                                                     LongDocuments::crop, shape, config.data.workers);
+  return {std::max<int64_t>(1, config.train.eval_tokens / (shape.rows * shape.length)), [loader] { return loader->next(); }};
 }
 
 void TextSource::keep_tokenizer(const std::filesystem::path& folder) const {
@@ -51,37 +96,49 @@ void TextSource::keep_tokenizer(const std::filesystem::path& folder) const {
 
 TextSource open_text(const RunConfig& config, const std::filesystem::path& folder,
                      const std::function<void(const std::string&)>& say) {
-  require(!config.data.path.empty(), "data.path: expected a file or a folder of text, found nothing");
-  require(std::filesystem::exists(config.data.path),
-          "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", config.data.path);
-  require(!config.data.validation.empty(),
-          "data.validation: expected a file, or the share of documents to hold out, such as 0.05; found nothing");
+  const std::string& path = config.data.path;
+  require(!path.empty(), "data.path: expected a file or a folder of text, found nothing");
+  require(std::filesystem::exists(path),
+          "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", path);
   const Validation validation = Validation::parse(config.data.validation);
-  const std::filesystem::path own = folder / own_tokenizer;
+  const auto files = of_key("data.validation", [&] {
+    return std::pair(split_files(path, validation, Split::train), split_files(path, validation, Split::validation));
+  });
   TextSource source;
-  if (std::filesystem::exists(own)) {
-    source.tokenizer = std::make_unique<Tokenizer>(load_tokenizer(own));
-  } else {
-    std::string notice;
-    const auto given = [&] { return load_tokenizer(config.data.tokenizer, &notice); };
-    source.tokenizer = std::make_unique<Tokenizer>(config.data.tokenizer.empty() ? train_tokenizer(config, validation, say)
-                                                                                 : of_key("data.tokenizer", given));
-    if (!notice.empty()) say(notice);
-  }
+  source.tokenizer = std::make_unique<Tokenizer>(find_tokenizer(config, folder, validation, say));
   require(source.tokenizer->size() <= config.model.vocab_size,
           "model.vocab_size: expected at least the tokenizer's {} entries, found {}", source.tokenizer->size(),
           config.model.vocab_size);
   source.token_bytes = source.tokenizer->token_bytes();
   source.token_bytes.resize(size_t(config.model.vocab_size), 0);
-  const auto read = [&](Split split, const std::string& name) {
-    return tokenize(*source.tokenizer, *open_split(config.data.path, validation, split), name);
+
+  const bool in_memory = config.data.long_documents == LongDocuments::split;
+  const auto kept = [&](DocumentReader& documents, const std::string& name, int64_t tokens) {
+    TokenCorpus corpus = tokenize(*source.tokenizer, documents, name, tokens);
+    if (const ReadCounts counts = documents.counts(); counts.left_out() > 0)
+      say(fmt::format("warning: {}: left out, as damaged: {}", name, described(counts)));
+    return corpus;
   };
-  source.training = of_key("data.path", [&] { return read(Split::train, config.data.path); });
-  const std::string held_out =
-      validation.file.empty() ? fmt::format("{} of {}", config.data.validation, config.data.path) : config.data.validation;
-  source.validation = of_key("data.validation", [&] { return read(Split::validation, held_out); });
-  say(fmt::format("text: {} documents, {} tokens to learn from; {} documents, {} tokens held out", source.training.documents(),
-                  source.training.tokens.size(), source.validation.documents(), source.validation.tokens.size()));
+  of_key("data.path", [&] {
+    const Share share{validation.every, Split::train};
+    if (in_memory) {
+      source.training = kept(*open_files(files.first, reading(config), share), path, std::numeric_limits<int64_t>::max());
+    } else {
+      source.stream = open_stream(*source.tokenizer, files.first, {.documents = reading(config), .share = share});
+      source.stream->read_slice(0);  // what is wrong from the beginning is said now
+    }
+  });
+  of_key("data.validation", [&] {
+    if (!in_memory && config.data.validation.empty() && is_parquet(files.second.front())) {
+      source.packed_shards = files.second;
+      return;
+    }
+    const std::string held_out =
+        validation.every > 0 ? fmt::format("{} of {}", config.data.validation, path) : files.second.front().string();
+    const Share share{validation.every, Split::validation};
+    source.validation = kept(*open_files(files.second, reading(config), share), held_out, config.train.eval_tokens);
+  });
+  say(described(source, files.first.size()));
   return source;
 }
 

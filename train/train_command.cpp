@@ -4,6 +4,7 @@
 #include "engine/device/thread_pool.h"
 #include "train/commands.h"
 #include "train/dry_run.h"
+#include "train/machine_speed.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -29,12 +30,12 @@ void add_train_command(CLI::App& app) {
       "  kappa train configs/quickstart.yaml --dry-run");
   command->callback([o] {
     const RunConfig config = load_run_config(o->config, o->overrides);
+    set_threads(o->threads >= 0 ? o->threads : int(config.threads));
     if (o->dry_run) {
-      const auto run = dry_run(config);
+      const auto run = dry_run(config, measure_product_rate());
       fmt::print("{}\n", o->json ? run.dump(2) : describe_dry_run(run));
       return;
     }
-    set_threads(o->threads >= 0 ? o->threads : int(config.threads));
     train(config, run_path(config, o->config));
   });
 }

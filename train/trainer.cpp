@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -8,9 +9,11 @@
 #include "model/checkpoint_folder.h"
 #include "model/generator.h"
 #include "train/checkpoint.h"
+#include "train/machine_speed.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/schedules.h"
 #include "train/step.h"
 #include "train/text_source.h"
 
@@ -35,13 +38,13 @@ class Trainer {
   }
 
   void run() {
-    begin();
     const Signals signals;
+    begin();
     while (state_.step < sizes_.batches.steps && !signals.received()) {
       take_step();
       if (due(config_.train.eval_every)) validate();
       if (due(config_.train.sample_every)) sample();
-      if (due(config_.checkpoint.every)) save();
+      if (due(config_.checkpoint.every) || is_milestone()) save();
     }
     if (state_.step == sizes_.batches.steps) {
       if (first_step_ < sizes_.batches.steps) validate(), save();  // not again of a run that was complete
@@ -61,6 +64,10 @@ class Trainer {
 
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step < sizes_.batches.steps; }
 
+  bool is_milestone() const {
+    return state_.step < sizes_.batches.steps && std::ranges::count(config_.checkpoint.milestones, state_.step) > 0;
+  }
+
   void begin() {
     if (const auto checkpoint = newest_checkpoint(folder_.checkpoints())) {
       state_ = load_checkpoint(*checkpoint, model_, optimizer_);
@@ -75,6 +82,13 @@ class Trainer {
     progress_.say(fmt::format("{:.2f} M parameters; parameters {:.0f} MiB, gradients {:.0f} MiB, optimizer {:.0f} MiB",
                               double(model_.store().count()) / 1e6, double(model_.store().value_bytes()) / mib,
                               double(model_.store().gradient_bytes()) / mib, double(optimizer_.state_bytes()) / mib));
+    const int64_t delay = kappa_delay(sizes_.batches.steps, config_.train.kappa_delay_start_min_iterations,
+                                      config_.train.kappa_delay_start_iteration_frac);
+    if (config_.model.use_kappa_swiglu && delay >= sizes_.batches.steps)
+      progress_.say(
+          fmt::format("warning: κ stays as it is in this run of {} steps: it learns from step {} on "
+                      "(train.kappa_delay_start_min_iterations)",
+                      sizes_.batches.steps, delay));
     first_step_ = state_.step;
   }
 
@@ -89,7 +103,7 @@ class Trainer {
     if (logged && config_.train.log_grad_stats)
       trace = [&](Place place, const char* what, const Tensor& value) { routing.see(place, what, value); };
     const StepLosses losses = step_.accumulate(
-        t, [&] { return loader_.next(); }, trace);
+        t, [&] { return next_batch(); }, trace);
     if (trace) {
       seen["train/grad_norm_step"] = model_.store().gradient_norm();
       routing.report(seen);
@@ -101,6 +115,17 @@ class Trainer {
     note(losses, seconds.count());
     if (logged) log(t, losses, seen);
     if (trace) warn(t, routing);
+  }
+
+  Batch next_batch() {
+    const auto start = Clock::now();
+    Batch batch = loader_.next();
+    interval_.waiting_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    if (const ReadCounts counts = loader_.counts(); counts.left_out() > left_out_) {
+      left_out_ = counts.left_out();
+      progress_.say(fmt::format("warning: data: left out so far, as damaged: {}", described(counts)));
+    }
+    return batch;
   }
 
   void note(const StepLosses& losses, double seconds) {
@@ -118,7 +143,7 @@ class Trainer {
                       .tokens_per_second = tokens_per_second,
                       .seconds_left = pace * double(sizes_.batches.steps - state_.step),
                       .learning_rate_factor = plan_step(config_, sizes_.batches, state_.step - 1).optimizer.lr_multiplier,
-                      .gflops = 1e-9 * sizes_.flops.active * tokens_per_second,
+                      .utilization = sizes_.flops.active * tokens_per_second / product_rate_,
                       .bits_per_byte = state_.bits_per_byte < 0 ? std::nullopt : std::optional(state_.bits_per_byte)});
   }
 
@@ -127,6 +152,7 @@ class Trainer {
   void log(int64_t t, const StepLosses& losses, const nlohmann::ordered_json& seen) {
     interval_.total_seconds = state_.seconds;
     nlohmann::ordered_json line = step_metrics(config_, sizes_, t, losses, smooth_loss(), interval_);
+    line["mfu"] = 100 * sizes_.flops.active * line["tok_per_sec"].get<double>() / product_rate_;
     line.update(seen);
     folder_.log(line);
     interval_ = {};
@@ -141,7 +167,7 @@ class Trainer {
   }
 
   void validate() {
-    const HeldOutLoss held_out = held_out_loss(model_, text_.validation_loader(config_), text_.token_bytes);
+    const HeldOutLoss held_out = held_out_loss(model_, text_.validation_batches(config_), text_.token_bytes);
     state_.bits_per_byte = held_out.bits_per_byte;
     folder_.log({{"step", state_.step}, {"val/bpb", held_out.bits_per_byte}, {"val/loss", held_out.token_loss}});
   }
@@ -195,6 +221,8 @@ class Trainer {
   double run_seconds_ = 0;
   MetricsClock interval_{};
   bool warned_ = false;
+  int64_t left_out_ = 0;                                // of the data, as damaged
+  const double product_rate_ = measure_product_rate();  // FLOP/s, what the use of the machine is held against
 };
 
 }  // namespace
@@ -202,6 +230,12 @@ class Trainer {
 void train(const RunConfig& config, const std::filesystem::path& run) {
   require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
           name_of(config.device));
+  require(config.train.core_metric_bundle.empty(),
+          "train.core_metric_bundle: training does not evaluate CORE yet; expected nothing, found {}",
+          config.train.core_metric_bundle);
+  const BatchPlan batches = plan_batches(config);
+  check_disk(run / "checkpoints", config.checkpoint, batches.steps,
+             checkpoint_bytes(config, optimizer_settings(config, batches)));
   Trainer(config, run).run();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "data/parquet/bits.h"
 
@@ -58,13 +59,15 @@ size_t DeltaStrings::decode(std::span<std::string_view> out) {
     if (count > 0 && total + before > enough) break;
     total += before, ending += suffix;
   }
-  texts_.clear();
-  texts_.reserve(total);
+  char* at = texts_.reserve(std::max<size_t>(total, 1));  // a view of nothing would be a null
   std::string_view before = last_;
   for (size_t i = 0; i < count; ++i, ++used_) {
-    const size_t begin = texts_.size();
-    texts_.append(before.data(), prefix_[used_]).append(take(rest_, suffix_[used_], "string"));
-    before = out[i] = std::string_view(texts_).substr(begin);
+    const size_t prefix = prefix_[used_], suffix = suffix_[used_];
+    if (prefix > 0) std::memcpy(at, before.data(), prefix);
+    if (suffix > 0) std::memcpy(at + prefix, rest_.data(), suffix);
+    rest_.remove_prefix(suffix);
+    before = out[i] = std::string_view(at, prefix + suffix);
+    at += before.size();
   }
   last_ = before;
   return count;

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "data/parquet/codec.h"
 #include "data/parquet/delta.h"
 #include "data/parquet/format.h"
 #include "data/parquet/run_length.h"
@@ -68,7 +69,8 @@ class DeltaStrings {
   std::string_view rest_;
   std::array<uint32_t, decoded_at_once> prefix_, suffix_;  // the next lengths, decoded ahead
   size_t known_ = 0, used_ = 0;                            // how many of them there are, how many had their turn
-  std::string texts_, last_;                               // the strings of the last call, one after the other; the last of them
+  Buffer texts_;                                           // the strings of the last call, one after the other
+  std::string last_;                                       // the last of them
 };
 
 class StringDecoder {

@@ -36,7 +36,12 @@ void Tape::record(std::string_view op, std::initializer_list<Tensor> outputs, st
 
 void Tape::backward(const Tensor& loss) {
   if (loss.size() != 1 || !loss.tracked()) throw std::logic_error("backward starts from a recorded scalar");
-  dispatch("backward", loss.dtype(), loss.device(), [&]<class T>(T, CpuQueue) { contribute<T>(loss).put(0, 1); });
+  const Tensor one = Tensor::empty({1}, loss.dtype());
+  dispatch("backward", loss.dtype(), Device::cpu, [&]<class T>(T, CpuQueue) {
+    *one.data<T>() = T(1);
+    contribute<T>(loss);
+  });
+  copy(one, Tensor::over(loss.gradient()->memory, {1}, loss.dtype(), loss.device()));
   run();
 }
 

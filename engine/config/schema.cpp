@@ -122,6 +122,12 @@ std::string Schema::citation(const std::vector<std::string>& keys) const {
   return text;
 }
 
+std::vector<std::string> Schema::names() const {
+  std::vector<std::string> names;
+  for (const Key& key : keys_) names.push_back(key.name);
+  return names;
+}
+
 std::string Schema::yaml() const { return render(false); }
 std::string Schema::reference() const { return render(true); }
 

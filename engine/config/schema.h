@@ -112,6 +112,8 @@ class Schema {
     if (!condition) throw InputError(citation(keys) + ": " + fmt::format(message, std::forward<Args>(args)...));
   }
 
+  /// The names of all keys, in the order of the description.
+  std::vector<std::string> names() const;
   /// All values as YAML, in the order of the description.
   std::string yaml() const;
   /// The same, each key with its line of help.

@@ -14,6 +14,11 @@ struct InputError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// There is not enough memory for what was asked for: a size of the caller's choice is too large.
+struct OutOfMemory : InputError {
+  using InputError::InputError;
+};
+
 /// A run that cannot go on: a value that is not finite, a full disk. The program prints the line and leaves with exit code 1.
 struct RunError : std::runtime_error {
   using std::runtime_error::runtime_error;

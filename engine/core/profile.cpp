@@ -12,6 +12,7 @@ Profile::~Profile() { current_ = nullptr; }
 
 void Profile::restart() {
   for (auto& [key, row] : rows_) row = {.held = row.held, .held_at_peak = row.held};
+  products_.clear();
   peak_ = in_use_;
 }
 
@@ -19,11 +20,13 @@ void Profile::open(std::string_view op) {
   if (depth_++ > 0) return;
   open_ = &rows_[{op, phase_}];
   for (const auto& [block, bytes] : std::exchange(unowned_, {})) own(block, bytes);
+  if (wait_) wait_();
   opened_ = Clock::now();
 }
 
 void Profile::close() {
   if (--depth_ > 0) return;
+  if (wait_) wait_();
   const std::chrono::duration<double> seconds = Clock::now() - opened_;
   ++open_->calls;
   open_->seconds += seconds.count();
@@ -65,7 +68,7 @@ void Profile::returned(const void* block) {
   }
 }
 
-void Profile::add_product(std::chrono::nanoseconds time, int64_t flops) {
+void Profile::add_part(std::chrono::nanoseconds time, int64_t flops) {
   product_nanoseconds_.fetch_add(time.count(), std::memory_order_relaxed);
   product_flops_.fetch_add(flops, std::memory_order_relaxed);
 }

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string_view>
@@ -21,6 +22,14 @@ constexpr const char* name_of(Phase phase) {
   return phase == Phase::forward ? "forward" : phase == Phase::backward ? "backward" : "update";
 }
 
+/// A product C = op(A)·op(B) of a batch of matrices, as gemm.h has it.
+struct ProductShape {
+  int64_t batch, m, n, k;
+  bool transpose_a, transpose_b;
+  double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
+  auto operator<=>(const ProductShape&) const = default;
+};
+
 /// Collects while it is alive. At most one at a time; ops run on the thread that made it, products on any.
 class Profile {
  public:
@@ -34,6 +43,8 @@ class Profile {
     int64_t held_at_peak = 0;    // the same when all ops together held most
   };
   using Key = std::pair<std::string_view, Phase>;
+  /// The seconds of every product of a shape, from start to end.
+  using ProductTimes = std::map<std::pair<ProductShape, Phase>, std::vector<double>>;
 
   Profile();
   ~Profile();
@@ -44,7 +55,10 @@ class Profile {
   static Profile* current() { return current_; }
 
   const std::map<Key, Row>& rows() const { return rows_; }
+  const ProductTimes& products() const { return products_; }
   int64_t peak() const { return peak_; }  // bytes of the step slab
+  /// What to wait for before a clock is read, where ops are not finished when they return.
+  void wait_with(void (*wait)()) { wait_ = wait; }
   /// Forgets calls, times and counts; what is held stays known.
   void restart();
 
@@ -54,7 +68,8 @@ class Profile {
   void touch(const void* data, int64_t bytes);
   void took(const void* block, int64_t bytes);  // between two ops: the next one's
   void returned(const void* block);
-  void add_product(std::chrono::nanoseconds time, int64_t flops);  // from any thread
+  void add_part(std::chrono::nanoseconds time, int64_t flops);  // of a product; from any thread
+  void add_product(const ProductShape& shape, double seconds) { products_[{shape, phase_}].push_back(seconds); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -66,12 +81,14 @@ class Profile {
 
   inline static Profile* current_ = nullptr;
   std::map<Key, Row> rows_;
+  ProductTimes products_;
   std::unordered_map<const void*, Block> blocks_;
   std::vector<std::pair<const void*, int64_t>> unowned_;
   std::vector<const void*> touched_;
   Row* open_ = nullptr;
   int depth_ = 0;
   Phase phase_ = Phase::forward;
+  void (*wait_)() = nullptr;
   Clock::time_point opened_;
   std::atomic<int64_t> product_nanoseconds_{0}, product_flops_{0};
   int64_t in_use_ = 0, peak_ = 0;
@@ -80,17 +97,23 @@ class Profile {
 /// One call of an op.
 class OpScope {
  public:
-  explicit OpScope(std::string_view op) : profile_(Profile::current()) {
+  explicit OpScope(std::string_view op) : profile_(Profile::current()), outer_(std::exchange(running_, op)) {
     if (profile_) profile_->open(op);
   }
   ~OpScope() {
     if (profile_) profile_->close();
+    running_ = outer_;
   }
   OpScope(const OpScope&) = delete;
   OpScope& operator=(const OpScope&) = delete;
 
+  /// The op that is being called on this thread; empty between ops.
+  static std::string_view running() { return running_; }
+
  private:
+  inline static thread_local constinit std::string_view running_{};
   Profile* profile_;
+  std::string_view outer_;
 };
 
 /// What the ops in it are done for; forward where nothing else is said.
@@ -110,21 +133,40 @@ class PhaseScope {
   Phase outer_ = Phase::forward;
 };
 
-/// One matrix product on one thread.
+/// A matrix product, or one thread's part of it.
+class PartScope {
+ public:
+  explicit PartScope(int64_t flops) : profile_(Profile::current()), flops_(flops) {
+    if (profile_) begin_ = std::chrono::steady_clock::now();
+  }
+  ~PartScope() {
+    if (profile_) profile_->add_part(std::chrono::steady_clock::now() - begin_, flops_);
+  }
+  PartScope(const PartScope&) = delete;
+  PartScope& operator=(const PartScope&) = delete;
+
+ private:
+  Profile* profile_;
+  int64_t flops_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// A whole product, on the thread that waits for it.
 class ProductScope {
  public:
-  explicit ProductScope(int64_t flops) : profile_(Profile::current()), flops_(flops) {
+  explicit ProductScope(const ProductShape& shape) : profile_(Profile::current()), shape_(shape) {
     if (profile_) begin_ = std::chrono::steady_clock::now();
   }
   ~ProductScope() {
-    if (profile_) profile_->add_product(std::chrono::steady_clock::now() - begin_, flops_);
+    if (!profile_) return;
+    profile_->add_product(shape_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
   }
   ProductScope(const ProductScope&) = delete;
   ProductScope& operator=(const ProductScope&) = delete;
 
  private:
   Profile* profile_;
-  int64_t flops_;
+  ProductShape shape_;
   std::chrono::steady_clock::time_point begin_;
 };
 

@@ -7,6 +7,13 @@
 
 #ifdef KAPPA_WITH_OPENBLAS
 #include <cblas.h>
+
+#include <cstdlib>
+#include <string_view>
+
+// How OpenBLAS chooses its kernels; not there if it was built for one processor alone.
+extern "C" __attribute__((weak)) void gotoblas_dynamic_init();
+extern "C" __attribute__((weak)) void gotoblas_dynamic_quit();
 #endif
 
 namespace kappa {
@@ -31,12 +38,28 @@ void multiply_tile_eigen(const TileProduct<W>& p) {
 
 #ifdef KAPPA_WITH_OPENBLAS
 
-static bool one_thread = (openblas_set_num_threads(1), true);
+/// On a processor younger than itself OpenBLAS 0.3.21 takes the kernels of 2004, a tenth as fast. Then its choice is made again,
+/// with the name that its own environment variable would give; who has set that is left alone.
+static void choose_kernels() {
+#if defined(__x86_64__)
+  const bool unknown = openblas_get_corename() == std::string_view("Prescott") && __builtin_cpu_supports("avx2");
+  if (!unknown || std::getenv("OPENBLAS_CORETYPE") || !gotoblas_dynamic_init || !gotoblas_dynamic_quit) return;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  setenv("OPENBLAS_CORETYPE", avx512 ? "SkylakeX" : "Haswell", 0);
+  gotoblas_dynamic_quit();
+  gotoblas_dynamic_init();
+  unsetenv("OPENBLAS_CORETYPE");
+#endif
+}
+
+/// Before main, while there is one thread.
+static bool prepared = (choose_kernels(), openblas_set_num_threads(1), true);
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
-  const ProductScope scope(2 * p.m * p.n * p.k);
-  static_cast<void>(one_thread);
+  const PartScope scope(2 * p.m * p.n * p.k);
+  static_cast<void>(prepared);
   const auto flag = [](bool transpose) { return transpose ? CblasTrans : CblasNoTrans; };
   const auto call = [&](auto gemm) {
     gemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), blasint(p.m), blasint(p.n), blasint(p.k), p.alpha, p.a,
@@ -49,16 +72,18 @@ void multiply_tile(const TileProduct<W>& p) {
 }
 
 const char* blas_name() { return openblas_get_config(); }
+void set_blas_threads(int count) { openblas_set_num_threads(count); }
 
 #else
 
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
-  const ProductScope scope(2 * p.m * p.n * p.k);
+  const PartScope scope(2 * p.m * p.n * p.k);
   multiply_tile_eigen(p);
 }
 
 const char* blas_name() { return "Eigen's own kernels"; }
+void set_blas_threads(int) {}
 
 #endif
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/core/profile.h"
 #include "engine/core/wide.h"
 #include "engine/device/few_rows.h"
 #include "engine/device/thread_pool.h"
@@ -100,6 +101,7 @@ void multiply_few(CpuQueue queue, const GemmShape& s, const Wide<T>* a, const T*
 template <class T, class C>
 void gemm(CpuQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C> c) {
   if (!c || s.batch * s.m * s.n == 0) return;
+  const ProductScope scope({s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b});
   const bool few = s.m <= few_rows && !s.transpose_a && s.k * s.n >= worth_reading_once;
   if constexpr (std::is_same_v<T, bfloat16>) {
     const int64_t a_size = s.batch * s.m * s.k, b_size = s.k * s.n, c_size = s.batch * s.m * s.n;

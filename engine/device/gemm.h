@@ -48,5 +48,7 @@ template <class W>
 void multiply_tile_eigen(const TileProduct<W>& p);
 /// The name and version of what multiply_tile calls.
 const char* blas_name();
+/// How many threads the library itself puts to a call of multiply_tile, where it has any: 1, except to measure it by itself.
+void set_blas_threads(int count);
 
 }  // namespace kappa

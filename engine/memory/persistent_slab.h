@@ -8,8 +8,8 @@ namespace kappa {
 
 class PersistentSlab {
  public:
-  /// One zeroed block of `bytes`. Throws RunError if there is no such memory.
-  explicit PersistentSlab(int64_t bytes);
+  /// One zeroed block of `bytes`. Throws OutOfMemory if there is no such memory.
+  explicit PersistentSlab(int64_t bytes, Device device = Device::cpu);
 
   /// The next `bytes` of it, aligned. The memory lives as long as any piece of it.
   Memory take(int64_t bytes);

@@ -5,6 +5,7 @@
 
 #include "engine/core/philox.h"
 #include "engine/core/wide.h"
+#include "engine/cuda/runtime.h"
 #include "engine/device/block_sum.h"
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/dispatch.h"
@@ -19,7 +20,7 @@ DType ParameterStore::master_dtype(const ParameterSpec& spec, DType compute, Nar
   return narrow == Narrow::all || (narrow == Narrow::embeddings && embedding) ? DType::bf16 : wide(compute);
 }
 
-void ParameterStore::allocate(DType compute, Narrow narrow) {
+void ParameterStore::allocate(DType compute, Narrow narrow, Device device) {
   if (narrow != Narrow::none && compute != DType::bf16) throw std::logic_error("narrow parameters of a model that computes wide");
   compute_ = compute, narrow_ = narrow;
   const DType full = wide(compute);
@@ -35,33 +36,36 @@ void ParameterStore::allocate(DType compute, Narrow narrow) {
   }
   for (const Buffer& b : buffers_)
     values += PersistentSlab::footprint(b.spec.shape.size() * size_of(b.spec.boolean ? DType::i32 : full));
-  values_.emplace(values);
-  gradients_.emplace(gradients);
+  values_.emplace(values, device);
+  gradients_.emplace(gradients, device);
 
   for (Parameter& p : parameters_) {
     const Shape& shape = p.spec.shape;
     const auto gradient = [&](DType dtype) {
-      return std::make_shared<Gradient>(
-          Gradient{shape, dtype, Device::cpu, gradients_->take(shape.size() * size_of(dtype)), true});
+      return std::make_shared<Gradient>(Gradient{shape, dtype, device, gradients_->take(shape.size() * size_of(dtype)), true});
     };
     const auto take = [&](DType dtype) { return values_->take(shape.size() * size_of(dtype)); };
     const DType master = master_of(p), value = value_of(p);
     const GradientRef added = gradient(full), read = master == full ? added : gradient(master);
     const Memory memory = take(master);
-    p.master = Tensor::over(memory, shape, master, Device::cpu, read);
-    p.value = Tensor::over(value == master ? memory : take(value), shape, value, Device::cpu, added);
+    p.master = Tensor::over(memory, shape, master, device, read);
+    p.value = Tensor::over(value == master ? memory : take(value), shape, value, device, added);
   }
   for (Buffer& b : buffers_) {
     const DType dtype = b.spec.boolean ? DType::i32 : full;
-    b.value = Tensor::over(values_->take(b.spec.shape.size() * size_of(dtype)), b.spec.shape, dtype);
+    b.value = Tensor::over(values_->take(b.spec.shape.size() * size_of(dtype)), b.spec.shape, dtype, device);
   }
 }
+
+/// Memory for the tensor's elements that the host can write: its own, unless that is a GPU's.
+static Tensor on_host(const Tensor& x) { return x.device() == Device::cuda ? Tensor::empty(x.shape(), x.dtype()) : x; }
 
 void ParameterStore::initialize(uint64_t seed) {
   for (Parameter& p : parameters_) {
     const Random random(seed, p.spec.name, 0);
-    dispatch("initialize", p.master.dtype(), p.master.device(), [&]<class T>(T, CpuQueue) {
-      T* const data = p.master.data<T>();
+    const Tensor first = on_host(p.master);
+    dispatch("initialize", first.dtype(), Device::cpu, [&]<class T>(T, CpuQueue) {
+      T* const data = first.data<T>();
       const double scale = p.spec.init.scale;
       parallel_ranges(p.master.size(), 65536, [&](Range r) {
         for (int64_t i = r.begin; i < r.end; ++i) switch (p.spec.init.kind) {
@@ -80,6 +84,7 @@ void ParameterStore::initialize(uint64_t seed) {
           }
       });
     });
+    if (p.master.device() == Device::cuda) copy(first, p.master);
   }
   refresh_values();
 }
@@ -92,13 +97,16 @@ static KAPPA_WIDE void copy_range(const From* from, To* to, Range r) {
 void ParameterStore::refresh_values() {
   const OpScope scope("refresh_values");
   for (Parameter& p : parameters_) {
-    const auto copy = [&]<class From, class To>(From, To) {
-      const From* const from = p.master.data<From>();
-      To* const to = p.value.data<To>();
-      parallel_ranges(p.master.size(), 65536, [&](Range r) { copy_range(from, to, r); });
-    };
     if (p.value.dtype() == p.master.dtype()) continue;
-    p.value.dtype() == DType::bf16 ? copy(float{}, bfloat16{}) : copy(bfloat16{}, float{});
+    const bool on_gpu = p.value.device() == Device::cuda;  // by way of the host, until the optimizer has kernels there
+    const Tensor master = on_gpu ? moved(p.master, Device::cpu) : p.master, value = on_host(p.value);
+    const auto convert = [&]<class From, class To>(From, To) {
+      const From* const from = master.data<From>();
+      To* const to = value.data<To>();
+      parallel_ranges(master.size(), 65536, [&](Range r) { copy_range(from, to, r); });
+    };
+    value.dtype() == DType::bf16 ? convert(float{}, bfloat16{}) : convert(bfloat16{}, float{});
+    if (on_gpu) copy(value, p.value);
   }
 }
 
@@ -119,6 +127,8 @@ void ParameterStore::settle_gradients() {
 void ParameterStore::zero_gradients() {
   const OpScope scope("zero_gradients");
   if (Profile* profile = Profile::current()) profile->touch(gradients_->data(), gradients_->size());
+  if (!parameters_.empty() && parameters_.front().master.device() == Device::cuda)
+    return cuda::clear(gradients_->data(), gradients_->size());
   const int64_t page = int64_t{1} << 20;
   parallel_ranges(gradients_->size(), page,
                   [&](Range r) { std::memset(gradients_->data() + r.begin, 0, size_t(r.end - r.begin)); });

@@ -71,8 +71,9 @@ class ParameterStore {
   Parameter& declare(ParameterSpec spec);
   Buffer& declare_buffer(BufferSpec spec);
 
-  /// Takes zeroed memory for a model that computes in `compute`. Call once. Narrow parameters need bfloat16 for `compute`.
-  void allocate(DType compute, Narrow narrow = Narrow::none);
+  /// Takes zeroed memory for a model that computes in `compute` on `device`. Call once. Narrow parameters need bfloat16 for
+  /// `compute`.
+  void allocate(DType compute, Narrow narrow = Narrow::none, Device device = Device::cpu);
   /// The type of the parameter's master, its gradient and the optimizer's state after such an allocate().
   static DType master_dtype(const ParameterSpec& spec, DType compute, Narrow narrow);
   /// Draws first values, each parameter from its own random stream: a pure function of the seed and its name.

@@ -2,25 +2,61 @@
 // From a tensor to the code for its element type and its device: the only place where run-time facts become compile-time ones.
 
 #include <string_view>
+#include <type_traits>
 
 #include "engine/core/profile.h"
+#include "engine/cuda/runtime.h"
 #include "engine/tensor/tensor.h"
 
 namespace kappa {
 
-/// Calls `body(T{}, queue)` with the C++ type that `dtype` names and the queue of `device`. `op` is for the error if the family
-/// has no kernels there: today all families run on the CPU alone.
+namespace detail {
+
+/// Calls `call(queue)` with the queue of `device` if the kernels that `Body` calls are there. That is known when this is
+/// compiled: a body that takes `auto queue` has kernels for every device, one that takes a CpuQueue for the CPU alone.
+template <class Body, class Call>
+void on_queue(std::string_view op, Device device, Call&& call) {
+  const OpScope scope(op);
+  if (device == Device::cpu) return call(CpuQueue{});
+  if constexpr (std::is_invocable_v<Body&, EmulatedQueue>) {
+    if (device == Device::emulated) return call(EmulatedQueue{});
+    const CudaQueue queue = cuda::queue();  // throws in a build without CUDA
+    static_cast<void>(queue);
+#ifdef KAPPA_WITH_CUDA
+    return call(queue);
+#endif
+  } else {
+    throw InputError(fmt::format("{} has no kernels for --device {} yet; --device cpu has them all", op, name_of(device)));
+  }
+}
+
+/// `body` with its first argument, the type, bound to T.
+template <class T, class Body>
+struct Typed {
+  Body& body;
+  template <class Queue>
+  requires std::is_invocable_v<Body&, T, Queue>
+  void operator()(Queue queue) { body(T{}, queue); }
+};
+
+}  // namespace detail
+
+/// Calls `body(T{}, queue)` with the C++ type that `dtype` names and the queue of `device`. Throws InputError that names `op` if
+/// it has no kernels there: `body` says which devices it has kernels for by what it takes as `queue`.
 template <class Body>
 void dispatch(std::string_view op, DType dtype, Device device, Body&& body) {
-  require(device == Device::cpu, "{} has no kernels for --device {} yet; --device cpu has them all", op, name_of(device));
-  const OpScope scope(op);
+  using B = std::remove_reference_t<Body>;
+  const auto with = [&]<class T>(T) {
+    using Call = detail::Typed<T, B>;
+    detail::on_queue<Call>(op, device, Call{body});
+  };
   switch (dtype) {
     case DType::f64:
-      return body(double{}, CpuQueue{});
+      return with(double{});
     case DType::f32:
-      return body(float{}, CpuQueue{});
+      return with(float{});
     case DType::bf16:
-      return body(bfloat16{}, CpuQueue{});
+      return with(bfloat16{});
     case DType::i32:
       break;
   }
@@ -30,8 +66,19 @@ void dispatch(std::string_view op, DType dtype, Device device, Body&& body) {
 /// The same for a tensor that is wide whatever the model computes in: `body(W{}, queue)` with W double or float.
 template <class Body>
 void dispatch_wide(std::string_view op, const Tensor& x, Body&& body) {
-  require(x.dtype() == wide(x.dtype()), "{}: expected a wide tensor, found {}", op, name_of(x.dtype()));
-  dispatch(op, x.dtype(), x.device(), [&]<class T>(T, auto queue) { body(Wide<T>{}, queue); });
+  using B = std::remove_reference_t<Body>;
+  require(x.dtype() == DType::f32 || x.dtype() == DType::f64, "{}: expected a wide tensor, found {}", op, name_of(x.dtype()));
+  const auto with = [&]<class W>(W) {
+    using Call = detail::Typed<W, B>;
+    detail::on_queue<Call>(op, x.device(), Call{body});
+  };
+  x.dtype() == DType::f64 ? with(double{}) : with(float{});
+}
+
+/// For kernels that see integers alone: `body(queue)`.
+template <class Body>
+void dispatch_integers(std::string_view op, Device device, Body&& body) {
+  detail::on_queue<std::remove_reference_t<Body>>(op, device, body);
 }
 
 /// The shape, type and device that an argument must have; names op and argument where it has another.

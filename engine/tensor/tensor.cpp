@@ -2,12 +2,11 @@
 
 #include <cstring>
 
+#include "engine/cuda/runtime.h"
+
 namespace kappa {
 
-Memory allocate(int64_t bytes, Device device) {
-  require(device == Device::cpu, "there is no memory on device {} in this build", name_of(device));
-  return host_step_slab().allocate(bytes);
-}
+Memory allocate(int64_t bytes, Device device) { return step_slab(device).allocate(bytes); }
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   Tensor t(shape, dtype, device);
@@ -17,7 +16,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  std::memset(t.raw(), 0, size_t(t.bytes()));
+  device == Device::cuda ? cuda::clear(t.raw(), t.bytes()) : void(std::memset(t.raw(), 0, size_t(t.bytes())));
   return t;
 }
 
@@ -77,6 +76,26 @@ Tensor Tensor::with_gradient_of(const Tensor& master) const {
   Tensor t = *this;
   t.gradient_ = master.gradient_;
   return t;
+}
+
+void copy(const Tensor& from, const Tensor& to) {
+  require(from.shape() == to.shape() && from.dtype() == to.dtype(), "copy: {} {} does not fit into {} {}", name_of(from.dtype()),
+          from.shape(), name_of(to.dtype()), to.shape());
+  const bool from_gpu = from.device() == Device::cuda, to_gpu = to.device() == Device::cuda;
+  if (from_gpu || to_gpu)
+    cuda::copy(!to_gpu    ? cuda::Copy::to_host
+               : from_gpu ? cuda::Copy::on_device
+                          : cuda::Copy::to_device,
+               to.raw(), from.raw(), from.bytes());
+  else
+    std::memcpy(to.raw(), from.raw(), size_t(from.bytes()));
+}
+
+Tensor moved(const Tensor& x, Device device) {
+  if (x.device() == device) return x.detach();
+  Tensor there = Tensor::empty(x.shape(), x.dtype(), device);
+  copy(x, there);
+  return there;
 }
 
 }  // namespace kappa

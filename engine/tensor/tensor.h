@@ -82,4 +82,9 @@ class Tensor {
 
 using Tensors = std::vector<Tensor>;
 
+/// Copies elements, from any device to any. Of one shape and type.
+void copy(const Tensor& from, const Tensor& to);
+/// The value on `device`, without a gradient: itself if it is there, else a copy.
+Tensor moved(const Tensor& x, Device device);
+
 }  // namespace kappa

@@ -96,12 +96,59 @@ TEST_CASE("documents: a share holds out every n-th document, a file all of its o
   CHECK(split("1e-300", Split::train).size() == 10);
   CHECK(split(held_out.string(), Split::validation) == Texts{"held out"});
   CHECK(split(held_out.string(), Split::train).size() == 10);
-  CHECK(split("", Split::train).size() == 10);
-  CHECK(contains(complaint([&] { split("", Split::validation); }), "data.validation"));
+  for (const Split which : {Split::train, Split::validation})
+    CHECK(contains(complaint([&] { split("", which); }),
+                   "a.jsonl: expected shards, of which the last is for validation, found one file"));
   for (const char* bad : {"0", "1", "1.5", "-0.1", "nan", "inf", "0.9", "none.txt", "0.1x"}) {
     INFO(bad);
     CHECK(contains(complaint([&] { Validation::parse(bad); }), "data.validation: "));
   }
+}
+
+TEST_CASE("documents: which files a split is read from") {
+  const auto names = [](const std::vector<std::filesystem::path>& files) {
+    Texts all;
+    for (const auto& file : files) all.push_back(file.filename().string());
+    return all;
+  };
+  const TextFolder folder, lone;
+  folder.write("a.jsonl", "{}");
+  folder.write("b.jsonl.gz", "");
+  folder.write("c.jsonl", "{}");
+  const auto files = [&](const std::string& validation, Split split) {
+    return names(split_files(folder.path(), Validation::parse(validation), split));
+  };
+  CHECK(files("", Split::train) == Texts{"a.jsonl", "b.jsonl.gz"});
+  CHECK(files("", Split::validation) == Texts{"c.jsonl"});
+  CHECK(files("0.1", Split::train) == Texts{"a.jsonl", "b.jsonl.gz", "c.jsonl"});
+  CHECK(files("0.1", Split::validation) == Texts{"a.jsonl", "b.jsonl.gz", "c.jsonl"});
+  const std::string held_out = (folder / "a.jsonl").string();
+  CHECK(files(held_out, Split::train) == Texts{"b.jsonl.gz", "c.jsonl"});
+  CHECK(files(held_out, Split::validation) == Texts{"a.jsonl"});
+  folder.write("d.txt", "");
+  for (const Split split : {Split::train, Split::validation})
+    CHECK(contains(complaint([&] { files("", split); }), "found plain text; or set data.validation to a share"));
+  folder.write("e.parquet", "");
+  CHECK(contains(complaint([&] { files("", Split::train); }), "of which the last is for validation, found one; or"));
+  folder.write("f.parquet", "");
+  CHECK(files("", Split::train) == Texts{"e.parquet"});
+  CHECK(files("0.1", Split::train) == Texts{"e.parquet", "f.parquet"});
+  lone.write("a.jsonl", "");
+  CHECK(contains(complaint([&] { split_files(lone.path(), Validation{lone / "a.jsonl"}, Split::train); }),
+                 "expected files beside"));
+}
+
+TEST_CASE("documents: what cannot be read is left out and counted where that is asked for") {
+  const TextFolder folder;
+  const auto lines = folder.write("a.jsonl", "{\"text\": \"one\"}\n{\"text\": 1}\nnot JSON\n\n{\"text\": \"two\"}\n");
+  const auto cut = folder.write("b.jsonl.gz", std::string("\x1f\x8b\x08\x00 cut", 8));
+  const auto parquet = folder.write("c.parquet", "PAR1");
+  const auto reader = open_files({lines, cut, parquet, lines}, {.skip_damaged = true});
+  CHECK(read_all(*reader) == Texts{"one", "two", "one", "two"});
+  CHECK(reader->counts() == ReadCounts{.damaged = 4, .damaged_files = 2});
+  CHECK(complaint_about(lines) != "");
+  CHECK(complaint_about(cut) != "");
+  CHECK(complaint_about(parquet) != "");
 }
 
 TEST_CASE("documents: a batch holds documents until they are long enough") {

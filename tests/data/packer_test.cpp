@@ -14,10 +14,12 @@ class Cycle : public SegmentStream {
  public:
   Cycle(std::vector<int64_t> lengths, int64_t slice_size) : lengths_(std::move(lengths)), slice_size_(slice_size) {}
 
-  std::vector<Segment> slice(int64_t index) const override {
-    std::vector<Segment> segments;
-    for (int64_t i = 0; i < slice_size_; ++i) segments.push_back(segment(index * slice_size_ + i));
-    return segments;
+  std::function<Slice()> read_slice(int64_t index) const override {
+    return [this, index] {
+      Slice slice;
+      for (int64_t i = 0; i < slice_size_; ++i) slice.segments.push_back(segment(index * slice_size_ + i));
+      return slice;
+    };
   }
   bool begins_epoch(int64_t) const override { return false; }
   Segment segment(int64_t number) const override {
@@ -25,6 +27,7 @@ class Cycle : public SegmentStream {
     return {number, std::vector<int32_t>(size_t(lengths_[size_t(d)]), int32_t(d))};
   }
   uint64_t fingerprint() const override { return 0; }
+  RankOf rank() const override { return {}; }
 
  private:
   std::vector<int64_t> lengths_;
@@ -40,7 +43,8 @@ class SlowPacker {
     std::vector<int32_t> row;
     while (row.size() < capacity) {
       while (documents_.size() < buffer_)
-        for (auto& segment : stream_.slice(slices_++)) documents_.push_back(segment.tokens);
+        for (const Slice slice = stream_.slice(slices_++); const auto& segment : slice.segments)
+          documents_.push_back(segment.tokens);
       const size_t room = capacity - row.size();
       size_t best = documents_.size(), shortest = 0;
       for (size_t i = 0; i < documents_.size(); ++i) {
@@ -146,7 +150,7 @@ TEST_CASE("packer: with nothing dropped, every token of the stream is in a row o
     int64_t fetched = 0, waiting = 0, total = 0;
     const PackerState state = packer.state();
     for (int64_t i = 0; i < state.slices; ++i)
-      for (const auto& segment : stream.slice(i)) fetched += int64_t(segment.tokens.size());
+      for (const Slice slice = stream.slice(i); const auto& segment : slice.segments) fetched += int64_t(segment.tokens.size());
     for (const auto& [number, used] : state.waiting) waiting += int64_t(stream.segment(number).tokens.size()) - used;
     for (const auto& [token, count] : packed) total += count;
     REQUIRE(total == rows * int64_t(capacity) - contexts);

@@ -222,6 +222,14 @@ TEST_CASE("parquet: every encoding, in pages of both versions, with and without 
   }
 }
 
+TEST_CASE("parquet: empty strings are not nulls, in any encoding") {
+  const Texts empty(3);
+  for (const auto& [encoding, body] : {std::pair(Encoding::plain, plain(empty)),
+                                       {Encoding::delta_length_byte_array, delta_length(empty)},
+                                       {Encoding::delta_byte_array, delta_byte_array(empty)}})
+    CHECK(read_bytes(one_page({.values = 3, .body = body, .encoding = encoding})) == rows_of(empty));
+}
+
 TEST_CASE("parquet: row groups in any order, pages of one, views that hold until the next call") {
   TestRowGroup many;
   Texts texts;

@@ -108,10 +108,14 @@ TEST_CASE("shards: the last file is for validation, the others are for training"
   CHECK(train[4].filename() == "shard_00004.parquet");
   CHECK(validation == std::vector<fs::path>{folder / "shard_00005.parquet"});
   CHECK(shards_of(folder / "shard_00002.parquet", Split::validation) == std::vector<fs::path>{folder / "shard_00002.parquet"});
-  CHECK(contains(complaint([&] { shards_of(folder / "shard_00002.parquet", Split::train); }), "found one shard"));
+  CHECK(contains(complaint([&] { shards_of(folder / "shard_00002.parquet", Split::train); }),
+                 "expected shards, of which the last is for validation, found one file"));
   CHECK(contains(complaint([&] { shards_of(folder / "none", Split::train); }), "there is no such file or folder"));
   const TextFolder empty;
-  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet files"));
+  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet, .jsonl or .txt files"));
+  empty.write("a.jsonl", "{}");
+  empty.write("b.jsonl", "{}");
+  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet files, found others"));
 }
 
 TEST_CASE("shards: slices and positions are the reference's, for every rank, over epochs") {
@@ -121,12 +125,12 @@ TEST_CASE("shards: slices and positions are the reference's, for every rank, ove
   const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
   for (int64_t world = 1; world <= 5; ++world)
     for (int64_t rank = 0; rank < world; ++rank) {
-      const ShardStream stream(tokenizer(), paths, {.rank = rank, .world = world});
+      const ShardStream stream(tokenizer(), paths, {.rank = {rank, world}});
       SlowLoader slow(files, rank, world);
       int64_t epoch = 0, last_number = -1;
       for (int64_t s = 0; s < 40; ++s) {
         const auto [texts, position] = slow.next();
-        const auto segments = stream.slice(s);
+        const auto segments = stream.slice(s).segments;
         REQUIRE(segments.size() == texts.size());
         for (size_t i = 0; i < texts.size(); ++i) {
           REQUIRE(segments[i].tokens == tokens_of(texts[i]));
@@ -139,7 +143,7 @@ TEST_CASE("shards: slices and positions are the reference's, for every rank, ove
       }
       // Any segment, in any order.
       for (const int64_t s : {7, 3, 30, 0}) {
-        const auto segments = stream.slice(s);
+        const auto segments = stream.slice(s).segments;
         for (const size_t i : {segments.size() - 1, size_t{0}})
           REQUIRE(stream.segment(segments[i].number).tokens == segments[i].tokens);
       }
@@ -153,7 +157,7 @@ TEST_CASE("shards: from a position the reference goes on with the next row group
   const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
   for (const int64_t world : {1, 2, 3})
     for (int64_t rank = 0; rank < world; ++rank) {
-      const ShardStream stream(tokenizer(), paths, {.rank = rank, .world = world});
+      const ShardStream stream(tokenizer(), paths, {.rank = {rank, world}});
       for (int64_t file = 0; file < 5; ++file)
         for (int64_t group = 0; group < 8; ++group)
           for (const int64_t epoch : {1, 3}) {
@@ -162,7 +166,7 @@ TEST_CASE("shards: from a position the reference goes on with the next row group
             for (int64_t s = first; s < first + 4; ++s) {
               const auto [texts, position] = slow.next();
               REQUIRE(stream.position(s) == position);
-              const auto segments = stream.slice(s);
+              const auto segments = stream.slice(s).segments;
               REQUIRE(segments.size() == texts.size());
               REQUIRE(segments[0].tokens == tokens_of(texts[0]));
             }
@@ -173,20 +177,52 @@ TEST_CASE("shards: from a position the reference goes on with the next row group
     }
 }
 
-TEST_CASE("shards: a loader goes on from its state with the same batches") {
+TEST_CASE("shards: a loader goes on from its state with the same batches, on the same rank, whatever its workers") {
   const TextFolder folder;
   ragged().write(folder);
-  const auto loader = [&](int64_t rank) {
+  const auto loader = [&](RankOf rank, int64_t workers) {
     return PackedLoader(
-        std::make_unique<ShardStream>(tokenizer(), shards_of(folder.path(), Split::train), ShardOptions{rank, 2, {}}),
-        LongDocuments::crop, {.rows = 2, .length = 20});
+        std::make_unique<ShardStream>(tokenizer(), shards_of(folder.path(), Split::train), TextStreamOptions{.rank = rank}),
+        LongDocuments::crop, {.rows = 2, .length = 20}, workers);
   };
-  PackedLoader one = loader(1), two = loader(1), other = loader(0);
+  PackedLoader one = loader({1, 2}, 0), two = loader({1, 2}, 3), other = loader({0, 3}, 0);
   for (int i = 0; i < 25; ++i) one.next();
   const LoaderState state = one.state();
   two.restore(state);
   for (int i = 0; i < 60; ++i) REQUIRE(one.next().inputs == two.next().inputs);
-  CHECK(contains(complaint([&] { other.restore(state); }), "loader state: it belongs to other training data"));
+  CHECK(one.state() == two.state());
+  CHECK(
+      contains(complaint([&] { other.restore(state); }), "loader state: it was written by rank 1 of 2, and this is rank 0 of 3"));
+  CHECK(loader_state(to_json(state)) == state);
+  CHECK(state.packer.waiting.size() >= 900);  // half consumed, and bounded
+  CHECK(state.packer.waiting.size() < 1000 + 128);
+}
+
+TEST_CASE("shards: a share is taken by rows, the same for all ranks and for who reads documents") {
+  const TextFolder folder;
+  std::vector<std::vector<std::optional<std::string>>> groups(6);
+  for (int i = 0; i < 90; ++i)
+    groups[size_t(i / 15)].push_back(i % 7 == 3 ? std::nullopt : std::optional(fmt::format("text {}", i)));
+  std::vector<TestRowGroup> written;
+  for (const auto& g : groups) written.push_back(optional_row_group(g));
+  const auto path = folder.write("lone.parquet", parquet_file(written, true));
+  for (const Split split : {Split::train, Split::validation}) {
+    const Share share{4, split};
+    std::set<std::vector<int32_t>> expected, found;
+    for (int i = 0; i < 90; ++i)
+      if (i % 7 != 3 && share.has(i + 1)) expected.insert(tokens_of(fmt::format("text {}", i)));
+    for (int64_t rank = 0; rank < 3; ++rank) {
+      const ShardStream stream(tokenizer(), {path}, {.rank = {rank, 3}, .share = share});
+      for (int64_t s = 0; s < 2; ++s)
+        for (const Slice slice = stream.slice(s); const Segment& segment : slice.segments)
+          CHECK(found.insert(segment.tokens).second);
+    }
+    CHECK(found == expected);
+    found.clear();
+    const auto reader = open_files({path}, {}, share);
+    for (std::string text; reader->next(text);) CHECK(found.insert(tokens_of(text)).second);
+    CHECK(found == expected);
+  }
 }
 
 TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole where that is asked for") {
@@ -201,9 +237,9 @@ TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole
   const auto paths = shards_of(folder.path(), Split::train);
 
   const ShardStream strict(tokenizer(), paths), lenient(tokenizer(), paths, {.documents = {.skip_damaged = true}});
-  const auto count = [](const SegmentStream& stream, int64_t slice) { return stream.slice(slice).size(); };
+  const auto count = [](const SegmentStream& stream, int64_t slice) { return stream.slice(slice).segments.size(); };
   CHECK(count(strict, 0) == 2);
-  CHECK(strict.slice(0)[1].number == 2);
+  CHECK(strict.slice(0).segments[1].number == 2);
   CHECK(strict.segment(2).tokens == tokens_of(""));
   CHECK(contains(complaint([&] { strict.segment(1); }), "there is no segment 1"));
   CHECK(count(strict, 1) == 0);
@@ -214,13 +250,46 @@ TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole
     CHECK(count(lenient, first) == 2);
     CHECK(count(lenient, first + 1) == 0);
     CHECK(count(lenient, first + 2) == 0);
-    CHECK(lenient.slice(first + 3)[0].tokens == tokens_of("last"));
-    CHECK(lenient.damaged() == 1);
+    CHECK(lenient.slice(first + 3).segments[0].tokens == tokens_of("last"));
+    CHECK(lenient.slice(first).counts == ReadCounts{.nulls = epoch == 0});
+    CHECK(lenient.slice(first + 2).counts == ReadCounts{.damaged = epoch == 0});
   }
   const ShardStream none(tokenizer(), shards_of(folder.path(), Split::validation));
   CHECK(contains(complaint([&] { none.slice(0); }), "b.parquet …: expected documents, found none"));
-  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = 4, .world = 5}); }), "too few for rank 4 of 5"));
-  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = 2, .world = 2}); }), "rank: expected 0 to 1, found 2"));
+  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = {4, 5}}); }), "too few for rank 4 of 5"));
+  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = {2, 2}}); }), "rank: expected 0 to 1, found 2"));
+}
+
+TEST_CASE("shards: a damaged file is left out and counted where that is asked for, also from within a row group on") {
+  const TextFolder folder;
+  TestRowGroup damaged = plain_row_group(Texts(200, "in front of the damage"));
+  damaged.pages.push_back({.values = 1, .body = "broken"});
+  damaged.rows = 201;
+  const TestRowGroup good = plain_row_group(Texts(200, "good"));
+  folder.write("a.parquet", parquet_file({good, damaged, good}));
+  folder.write("b.parquet", "PAR1 is not enough PAR1");
+  folder.write("c.parquet", parquet_file({good}));
+  const auto paths = shards_of(folder.path(), Split::train);
+  CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths); }), "b.parquet: "));
+  const TextStreamOptions skip{.documents = {.skip_damaged = true}};
+  const ShardStream lenient(tokenizer(), paths, skip);
+  Slice all;
+  for (int64_t s = 0; s < 6; ++s) all.counts = all.counts + lenient.slice(s).counts;
+  CHECK(all.counts == ReadCounts{.damaged = 1, .damaged_files = 1});
+  CHECK(lenient.begins_epoch(6));
+
+  // What was read of it before the damage was met is still known.
+  const std::vector<fs::path> first{paths.front()};
+  const ShardStream strict(tokenizer(), first), skipping(tokenizer(), first, skip);
+  CHECK(strict.fingerprint() == skipping.fingerprint());
+  CHECK(strict.slice(2).segments.size() == 128);
+  CHECK(contains(complaint([&] { strict.slice(3); }), "a.parquet: row group 1, page 1: "));
+  CHECK(strict.slice(2).segments.size() == 128);  // again, after an error
+  CHECK(skipping.segment(300).tokens == strict.segment(300).tokens);
+  CHECK(skipping.slice(3).segments.empty());
+  CHECK(skipping.segment(300).tokens == strict.segment(300).tokens);
+  CHECK(skipping.slice(2).counts.damaged == 1);
+  CHECK(skipping.slice(4).segments.size() == 128);
 }
 
 TEST_CASE("shards: streams that differ have different fingerprints") {
@@ -231,8 +300,8 @@ TEST_CASE("shards: streams that differ have different fingerprints") {
   const std::set<uint64_t> prints{ShardStream(tokenizer(), train).fingerprint(),
                                   ShardStream(tokenizer(), validation).fingerprint(),
                                   ShardStream(other, train).fingerprint(),
-                                  ShardStream(tokenizer(), train, {.rank = 0, .world = 2}).fingerprint(),
-                                  ShardStream(tokenizer(), train, {.rank = 1, .world = 2}).fingerprint(),
+                                  ShardStream(tokenizer(), train, {.share = {2, Split::train}}).fingerprint(),
+                                  ShardStream(tokenizer(), train, {.share = {2, Split::validation}}).fingerprint(),
                                   ShardStream(tokenizer(), {train.begin(), train.end() - 1}).fingerprint()};
   CHECK(prints.size() == 6);
   CHECK(prints.contains(ShardStream(tokenizer(), train).fingerprint()));
@@ -244,7 +313,7 @@ TEST_CASE("pack: rows are the loader's, and in two goes they are the same") {
   const auto packed = [&](int64_t rows, const std::string& name, std::optional<fs::path> state = {}) {
     PackRequest request;
     request.shards = folder.path(), request.out = folder / name, request.state = std::move(state);
-    request.options.world = 2;
+    request.options.rank.world = 2;
     request.rows = rows, request.length = 12, request.batch = 3;
     pack_rows(tokenizer(), request);
     return read_file(folder / name);
@@ -254,7 +323,7 @@ TEST_CASE("pack: rows are the loader's, and in two goes they are the same") {
   CHECK(first + rest == whole);
   CHECK(packed(20, "cut.jsonl") == first.substr(0, first.rfind('\n', first.size() - 2) + 1));
 
-  ShardStream stream(tokenizer(), shards_of(folder.path(), Split::train), {.rank = 0, .world = 2});
+  ShardStream stream(tokenizer(), shards_of(folder.path(), Split::train), {.rank = {0, 2}});
   Packer packer(stream, LongDocuments::crop);
   size_t at = 0;
   for (int r = 0; r < 60; ++r, at = whole.find('\n', at) + 1) {
@@ -285,6 +354,33 @@ TEST_CASE("pack: rows are the loader's, and in two goes they are the same") {
   }
 }
 
+TEST_CASE("pack: what is damaged ends it and leaves no file, or is left out and counted") {
+  const TextFolder folder;
+  TestRowGroup damaged = plain_row_group({"first", "second"});
+  damaged.pages.push_back({.values = 1, .body = "broken"});
+  damaged.rows = 3;
+  const TestRowGroup good = plain_row_group(Texts(40, "the cat and the hat"));
+  folder.write("a.parquet", parquet_file({good, damaged, good}));
+  folder.write("b.parquet", parquet_file({good}));
+  folder.write("c.parquet", parquet_file({good}));
+  PackRequest request;
+  request.shards = folder.path(), request.out = folder / "rows.jsonl";
+  request.rows = 20, request.length = 12, request.batch = 4;
+  CHECK(contains(complaint([&] { pack_rows(tokenizer(), request); }), "a.parquet: row group 1, page 1: "));
+  CHECK_FALSE(fs::exists(folder / "rows.jsonl"));
+  request.options.documents.skip_damaged = true;
+  const ReadCounts counts = pack_rows(tokenizer(), request);
+  CHECK(counts == ReadCounts{.damaged = 1});  // though a thousand documents are some epochs
+  const std::string rows = read_file(folder / "rows.jsonl");
+  CHECK(std::ranges::count(rows, '\n') == 20);
+
+  // The same as from shards without it.
+  folder.write("a.parquet", parquet_file({good, good}));
+  request.options.documents.skip_damaged = false;
+  pack_rows(tokenizer(), request);
+  CHECK(read_file(folder / "rows.jsonl") == rows);
+}
+
 TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
   const char* shared = std::getenv("KAPPA_SHARED");
   if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded rows");
@@ -292,8 +388,8 @@ TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
   const Tokenizer paper = load_tokenizer(fs::path(shared) / "tokenizer/kappa32k");
   for (const auto& run : nlohmann::json::parse(read_file(folder / "expected.json"))) {
     const auto split = run["split"] == "train" ? Split::train : Split::validation;
-    auto owned =
-        std::make_unique<ShardStream>(paper, shards_of(folder / "shards", split), ShardOptions{run["rank"], run["world"], {}});
+    auto owned = std::make_unique<ShardStream>(paper, shards_of(folder / "shards", split),
+                                               TextStreamOptions{.rank = {run["rank"], run["world"]}});
     const ShardStream& stream = *owned;
     PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = run["batch"], .length = run["seq_len"]});
     std::vector<std::vector<int32_t>> rows;

@@ -100,11 +100,11 @@ TEST_CASE("segments: slices of 128 make up the epochs, and ranks share them") {
   for (const auto mode : {LongDocuments::crop, LongDocuments::split}) {
     std::map<int32_t, int64_t> seen;
     for (int64_t rank = 0; rank < 2; ++rank) {
-      const CorpusStream stream(corpus, {.length = 8, .long_documents = mode, .seed = 3, .rank = rank, .world = 2});
+      const CorpusStream stream(corpus, {.length = 8, .long_documents = mode, .seed = 3, .rank = {rank, 2}});
       CHECK(stream.epoch_size() == 151 - rank);
       int64_t number = 0;
       for (int64_t slice = 0; slice < 4; ++slice) {
-        const auto segments = stream.slice(slice);
+        const auto segments = stream.slice(slice).segments;
         CHECK(segments.size() == size_t(slice % 2 == 0 ? 128 : 23 - rank));
         CHECK(stream.begins_epoch(slice) == (slice % 2 == 0));
         for (const Segment& segment : segments) {
@@ -117,9 +117,8 @@ TEST_CASE("segments: slices of 128 make up the epochs, and ranks share them") {
     CHECK(seen.size() == 301);
     for (const auto& [token, count] : seen) CHECK(count == 2);
   }
-  CHECK(
-      contains(complaint([&] { CorpusStream(corpus, {.length = 8, .rank = 2, .world = 2}); }), "rank: expected 0 to 1, found 2"));
-  CHECK(contains(complaint([&] { CorpusStream(corpus_of({5}), {.length = 8, .rank = 1, .world = 2}); }), "too few for 2 ranks"));
+  CHECK(contains(complaint([&] { CorpusStream(corpus, {.length = 8, .rank = {2, 2}}); }), "rank: expected 0 to 1, found 2"));
+  CHECK(contains(complaint([&] { CorpusStream(corpus_of({5}), {.length = 8, .rank = {1, 2}}); }), "too few for 2 ranks"));
   CHECK(contains(complaint([&] { CorpusStream(corpus, {.length = 0}); }), "row length"));
 }
 
@@ -128,17 +127,15 @@ TEST_CASE("segments: streams that differ have different fingerprints") {
   TokenCorpus other_token = corpus, other_cut = corpus_of({6, 5, 7});
   other_token.tokens.back() = 99;
   other_cut.tokens = corpus.tokens;
-  const StreamOptions options{.length = 4, .long_documents = LongDocuments::split, .seed = 1, .rank = 0, .world = 2};
+  const StreamOptions options{.length = 4, .long_documents = LongDocuments::split, .seed = 1, .rank = {0, 2}};
   const std::vector<uint64_t> prints{CorpusStream(corpus, options).fingerprint(),
                                      CorpusStream(other_token, options).fingerprint(),
                                      CorpusStream(other_cut, options).fingerprint(),
-                                     CorpusStream(corpus, {5, LongDocuments::split, 1, 0, 2}).fingerprint(),
-                                     CorpusStream(corpus, {4, LongDocuments::crop, 1, 0, 2}).fingerprint(),
-                                     CorpusStream(corpus, {4, LongDocuments::split, 2, 0, 2}).fingerprint(),
-                                     CorpusStream(corpus, {4, LongDocuments::split, 1, 1, 2}).fingerprint(),
-                                     CorpusStream(corpus, {4, LongDocuments::split, 1, 0, 3}).fingerprint()};
+                                     CorpusStream(corpus, {5, LongDocuments::split, 1}).fingerprint(),
+                                     CorpusStream(corpus, {4, LongDocuments::crop, 1}).fingerprint(),
+                                     CorpusStream(corpus, {4, LongDocuments::split, 2}).fingerprint()};
   CHECK(std::set(prints.begin(), prints.end()).size() == prints.size());
-  CHECK(CorpusStream(corpus, options).fingerprint() == prints[0]);
+  CHECK(CorpusStream(corpus, {4, LongDocuments::split, 1, {1, 3}}).fingerprint() == prints[0]);  // that is RankOf's
 }
 
 TEST_CASE("loader: targets are the inputs one later, and rows are the packer's") {
@@ -218,7 +215,12 @@ TEST_CASE("loader: goes on from a state with the same batches, the state of anot
     }
     CHECK(two.state() == one.state());
     PackedLoader another(other, options, 4);
-    CHECK(contains(complaint([&] { another.restore(state); }), "loader state: "));
+    CHECK(contains(complaint([&] { another.restore(state); }), "loader state: it belongs to other training data"));
+    StreamOptions elsewhere = options;
+    elsewhere.rank = {1, 4};
+    PackedLoader of_another_rank(corpus, elsewhere, 4);
+    CHECK(complaint([&] { of_another_rank.restore(state); }) ==
+          "loader state: it was written by rank 0 of 1, and this is rank 1 of 4");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/core/profile.h"
 #include "engine/memory/persistent_slab.h"
 #include "tests/support/catch.h"
 
@@ -56,8 +57,41 @@ TEST_CASE("step slab: the same steps use the same memory") {
 TEST_CASE("step slab: full is an error that says what would help") {
   StepSlab slab(int64_t{1} << 20);
   const Memory half = slab.allocate(int64_t{1} << 19);
-  REQUIRE_THROWS_AS(slab.allocate(int64_t{1} << 20), RunError);
+  REQUIRE_THROWS_AS(slab.allocate(int64_t{1} << 20), OutOfMemory);
   REQUIRE_THROWS_WITH(slab.allocate(int64_t{1} << 20), contains("train.device_batch_size"));
+}
+
+TEST_CASE("step slab: full names the ops that hold most") {
+  StepSlab slab(int64_t{64} << 20);
+  std::vector<Memory> held;
+  for (const auto& [op, mib] : {std::pair{"small", 1}, {"large", 20}, {"middle", 6}, {"large", 10}, {"other", 3}}) {
+    const OpScope scope(op);
+    held.push_back(slab.allocate((int64_t{mib} << 20) - StepSlab::alignment));
+  }
+  REQUIRE_THROWS_WITH(slab.allocate(int64_t{30} << 20),
+                      contains("64 MiB there are (large 30 MiB, middle 6 MiB, other 3 MiB); a smaller"));
+}
+
+TEST_CASE("step slab: memory of a device is only counted") {
+  std::byte nothing[1];
+  StepSlab slab(Memory(nothing, [](std::byte*) {}), int64_t{1} << 40);  // addresses that nobody may touch
+  slab.poison(true);
+  const Memory a = slab.allocate(int64_t{1} << 30), b = slab.allocate(10);
+  REQUIRE(b.get() - a.get() == (int64_t{1} << 30) + StepSlab::alignment);
+}
+
+TEST_CASE("step slab: what was written behind a block is noticed when it comes back") {
+  StepSlab slab(int64_t{1} << 20);
+  slab.poison(true);
+  slab.allocate(100);
+  REQUIRE(slab.overruns() == 0);
+#if !defined(__SANITIZE_ADDRESS__)  // which would stop at the write
+  {
+    const Memory block = slab.allocate(100);
+    block.get()[100] = std::byte{1};
+  }
+  REQUIRE(slab.overruns() == 1);
+#endif
 }
 
 TEST_CASE("step slab: poison") {

@@ -2,7 +2,7 @@
 // One case of one op, declared once. From it come (op_case_test.cpp): a gradient check by finite differences in float64 under a
 // random cotangent (a cotangent of ones hides errors: it makes the gradient of a softmax identically zero); float32 and bfloat16
 // against float64; first contribution against later ones; equal bits in a second run and for any number of threads, from poisoned
-// memory.
+// memory; and the CUDA kernels against the CPU's, on the host's model of the grid and, where there is one, on a GPU.
 
 #include <functional>
 #include <string>

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <thread>
 
 namespace kappa::test {
@@ -42,14 +41,17 @@ Result Shell::finish(int child) const {
 
 Result Shell::run(const Words& words, std::string_view input) const { return finish(start(words, input)); }
 
-Result Shell::interrupt(const Words& words) const {
+Result Shell::interrupt(const Words& words, const std::vector<int>& signals, std::string_view text) const {
   const int child = start(words, "");
-  std::error_code ignored;
   for (int i = 0; i < 6000; ++i) {  // a minute
-    if (const auto size = fs::file_size(said_ / "out", ignored); !ignored && size > 0) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!fs::exists(said_ / "out")) continue;
+    if (const std::string out = read_file(said_ / "out"); !out.empty() && out.find(text) != std::string::npos) break;
   }
-  kill(child, SIGINT);
+  for (int signal : signals) {
+    kill(child, signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // two that wait at the same time would be one
+  }
   return finish(child);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // A folder in which the program runs as a process of its own.
 
+#include <csignal>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,8 +28,8 @@ class Shell {
 
   /// `kappa words…` with `input` on standard input.
   Result run(const Words& words, std::string_view input = "") const;
-  /// The same, interrupted (Ctrl-C) as soon as it has written something.
-  Result interrupt(const Words& words) const;
+  /// The same, sent these signals one after the other as soon as it has written `text`, or anything if that is empty.
+  Result interrupt(const Words& words, const std::vector<int>& signals = {SIGINT}, std::string_view text = "") const;
   /// Exit code 2, one line on standard error with all of `said` in it, nothing on standard output, no file new or changed.
   void check_refused(const Words& words, const Words& said, std::string_view input = "") const;
 

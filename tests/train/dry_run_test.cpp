@@ -9,7 +9,7 @@ using namespace kappa;
 TEST_CASE("dry run: the sizes of depth 8 as the specification's table has them") {
   const RunConfig config = parse_run_config(
       "model: {depth: 8, use_kappa_swiglu: true, constant_kappa_dense_layers: true, kappa_ema_rms_reg: true}", "x.yaml");
-  const auto run = dry_run(config);
+  const auto run = dry_run(config, 1e12);
   CHECK(run.at("parameters").at("total") == 2904595984);
   CHECK(run.at("parameters").at("transformer_matrices") == 2753601024);
   CHECK(run.at("parameters").at("active") == 269336080);
@@ -25,7 +25,9 @@ TEST_CASE("dry run: the sizes of depth 8 as the specification's table has them")
   CHECK(run.at("weight_decay").get<double>() == Approx(0.1125));
   // People are told the same.
   const std::string text = describe_dry_run(run);
-  for (const char* said : {"8 layers", "10287 steps", "2.905e+09", "1.012e+09", "1.682e+10"}) CHECK_THAT(text, contains(said));
+  CHECK(run.at("time_at_least").at("total_seconds").get<double>() > run.at("total_flops").get<double>() / 1e12);
+  for (const char* said : {"8 layers", "1000 GFLOP/s", "10287 steps", "2.905e+09", "1.012e+09", "1.682e+10"})
+    CHECK_THAT(text, contains(said));
 }
 
 TEST_CASE("dry run: memory grows with what takes it") {
@@ -36,4 +38,23 @@ TEST_CASE("dry run: memory grows with what takes it") {
   CHECK(memory("model: {loss_recompute_backward: false}\ntrain: {num_iterations: 1}").activations > plain.activations);
   CHECK(memory("train: {num_iterations: 1, precision: mixed}").activations < 0.7 * plain.activations);
   CHECK(memory("train: {num_iterations: 1, matrix_optimizer: muon}").optimizer > plain.optimizer);
+}
+
+TEST_CASE("dry run: time is the FLOPs of the products over the machine's rate") {
+  const auto time = [](const std::string& yaml, double rate = 1e9) { return plan_time(parse_run_config(yaml, "x.yaml"), rate); };
+  const std::string sizes = "model: {n_layer: 2, n_embd: 128, n_head: 1, n_exp: 0, sequence_len: 64, vocab_size: 256}\n";
+  const RunConfig config =
+      parse_run_config(sizes + "train: {num_iterations: 3, device_batch_size: 2, total_batch_size: 128}", "x.yaml");
+  const TimePlan plan = plan_time(config, 1e9);
+  CHECK(plan.forward_backward == Approx(plan_sizes(config).flops.active * 3 * 128 / 1e9));
+  CHECK(plan_time(config, 2e9).total() == Approx(plan.total() / 2));
+  // Of each layer: four squares in the direct form, five times X·Xᵀ and A² by halves and p(A)·X; three matrices of 512 lines of
+  // 128 twice in Gram space, A and 17 products by halves and P·X; of the second layer the value gate too, whose side is short.
+  const double square = 128.0 * 128 * 128, direct = 5 * 2 * square, gram = 4 * square / 2 + 17 * square / 2 + 4 * square;
+  const double layer = 2 * (4 * direct + 3 * 2 * gram);
+  CHECK(plan.optimizer * 1e9 / 3 == Approx(2 * layer).epsilon(0.002));
+  const auto muon =
+      time(sizes + "train: {num_iterations: 3, device_batch_size: 2, total_batch_size: 128, matrix_optimizer: muon}");
+  CHECK(muon.optimizer * 1e9 / 3 ==
+        Approx(2 * 2 * (4 * direct + 3 * 5 * (4 * square / 2 + square / 2 + 4 * square))).epsilon(0.002));
 }

@@ -149,6 +149,21 @@ TEST_CASE("sizes: what does not divide, and budgets of less than a step") {
                     contains("train.total_batch_size: an automatic batch follows from train.target_param_data_ratio"));
 }
 
+TEST_CASE("sizes: what is to happen at a step must find one") {
+  const auto plan = [&](const std::string& key) {
+    return plan_sizes(with(headline, {"train.num_iterations=100", key})).batches.steps;
+  };
+  CHECK(plan("train.lr_schedule_restart_at_step=99") == 100);
+  CHECK(plan("train.resume_from_step=100") == 100);
+  CHECK(plan("checkpoint.milestones=[10, 100]") == 100);
+  CHECK_THROWS_WITH(plan("train.lr_schedule_restart_at_step=100"),
+                    "train.lr_schedule_restart_at_step: expected a step up to 99 of a run of 100, found 100");
+  CHECK_THROWS_WITH(plan("train.resume_from_step=101"),
+                    "train.resume_from_step: expected a step up to 100 of a run of 100, found 101");
+  CHECK_THROWS_WITH(plan("checkpoint.milestones=[10, 101]"),
+                    "checkpoint.milestones: expected a step up to 100 of a run of 100, found 101");
+}
+
 TEST_CASE("sizes: the configurations of the paper's runs have the paper's steps") {
   struct Row {
     int64_t depth, august, june, baseline;

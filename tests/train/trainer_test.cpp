@@ -14,7 +14,10 @@
 #include "engine/core/file.h"
 #include "engine/device/thread_pool.h"
 #include "tests/support/catch.h"
+#include "tests/support/parquet_writer.h"
 #include "tests/support/temp_folder.h"
+#include "train/checkpoint.h"
+#include "train/recipe.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -136,12 +139,12 @@ Lines metrics(const fs::path& run) {
   Lines lines;
   for (std::string line; std::getline(file, line);) {
     lines.push_back(nlohmann::json::parse(line));
-    for (const char* clock : {"dt", "tok_per_sec", "total_training_time"}) lines.back().erase(clock);
+    for (const char* clock : {"dt", "dt_data", "mfu", "tok_per_sec", "total_training_time"}) lines.back().erase(clock);
   }
   return lines;
 }
 
-Lines with(const Lines& lines, const char* key) {
+Lines with_key(const Lines& lines, const char* key) {
   Lines found;
   for (const auto& line : lines)
     if (line.contains(key)) found.push_back(line);
@@ -155,7 +158,7 @@ TEST_CASE("train: the loss goes down, every step has its line, and a run that st
   shop.run("whole");
   const Lines lines = metrics(shop / "whole");
 
-  const Lines steps = with(lines, "train/ntp_loss_step"), validations = with(lines, "val/bpb");
+  const Lines steps = with_key(lines, "train/ntp_loss_step"), validations = with_key(lines, "val/bpb");
   REQUIRE(steps.size() == 6);
   for (int t = 0; t < 6; ++t) CHECK(steps[size_t(t)]["step"] == t);
   REQUIRE(validations.size() == 2);
@@ -164,6 +167,11 @@ TEST_CASE("train: the loss goes down, every step has its line, and a run that st
   const double first = steps[0]["train/ntp_loss_step"], last = steps[5]["train/ntp_loss_step"];
   CHECK(first == Approx(std::log(300)).epsilon(0.05));  // the head's first values are small: all tokens are equally likely
   CHECK(last < first - 0.5);
+  double mean = 0;  // of the next token's loss, without the bias of its first value 0
+  for (int t = 0; t < 6; ++t) {
+    mean = 0.9 * mean + 0.1 * steps[size_t(t)]["train/ntp_loss_step"].get<double>();
+    CHECK(steps[size_t(t)]["train/loss_step"].get<double>() == Approx(mean / (1 - std::pow(0.9, t + 1))));
+  }
   CHECK(validations[1]["val/bpb"] < validations[0]["val/bpb"]);
 
   // As the run was right after step 3, but for lines of metrics that a crash has left, one of them cut off.
@@ -178,7 +186,7 @@ TEST_CASE("train: the loss goes down, every step has its line, and a run that st
   // Started again at its end, nothing happens to it.
   shop.run("stopped");
   check_same_checkpoint(shop / "stopped", shop / "whole", 6);
-  CHECK(with(metrics(shop / "stopped"), "train/ntp_loss_step") == steps);
+  CHECK(with_key(metrics(shop / "stopped"), "train/ntp_loss_step") == steps);
 }
 
 TEST_CASE("train: the same for any number of threads and in a second run") {
@@ -205,7 +213,7 @@ TEST_CASE("train: nothing between the first step and the last where that is aske
     const std::string run = fmt::format("every{}", never);
     shop.run(run, {fmt::format("train.eval_every={}", never), fmt::format("train.sample_every={}", never),
                    fmt::format("checkpoint.every={}", never), "train.num_iterations=2"});
-    CHECK(with(metrics(shop / run), "val/bpb").size() == 1);
+    CHECK(with_key(metrics(shop / run), "val/bpb").size() == 1);
     CHECK_FALSE(fs::exists(shop / run / "checkpoints/step_000001"));
     CHECK(fs::exists(shop / run / "checkpoints/step_000002"));
   }
@@ -217,12 +225,71 @@ TEST_CASE("train: a folder with another configuration is refused, with every key
   const std::string model = checkpoint(shop / "run", 1, "model.safetensors"), config = read_file(shop / "run/config.yaml");
   const std::string why = shop.refusal("run", {"train.num_iterations=2", "model.n_exp=8", "train.eval_every=7"});
   CHECK_THAT(why, contains((shop / "run").string()));
-  CHECK_THAT(why, contains("model.n_exp (4 there, 8 now)"));
-  CHECK_THAT(why, contains("train.num_iterations (1 there, 2 now)"));
+  CHECK_THAT(why, contains("model.n_exp: 4 → 8"));
+  CHECK_THAT(why, contains("train.num_iterations: 1 → 2"));
   CHECK_THAT(why, !contains("eval_every"));
   CHECK(why.find('\n') == std::string::npos);
   CHECK(checkpoint(shop / "run", 1, "model.safetensors") == model);
   CHECK(read_file(shop / "run/config.yaml") == config);
+}
+
+TEST_CASE("train: a new course from the newest checkpoint, where that is asked for by its step") {
+  const Workshop shop;
+  shop.run("run", {"checkpoint.every=2", "train.num_iterations=4"});
+  const std::string before = read_file(shop / "run/config.yaml"), model = checkpoint(shop / "run", 4, "model.safetensors");
+  const std::vector<std::string> longer{"train.num_iterations=6", "train.resume_from_step=4", "train.resume_lr_warmup_steps=2",
+                                        "train.warmdown_ratio=0.2"};
+  const auto with = [&](const std::string& change) {
+    auto all = longer;
+    all.push_back(change);
+    return all;
+  };
+  CHECK_THAT(shop.refusal("fresh", longer), contains("train.resume_from_step: expected the checkpoint of step 4 in"));
+  CHECK_THAT(shop.refusal("run", with("train.resume_from_step=3")), contains("step_000004 is newer than step 3"));
+  CHECK_THAT(shop.refusal("run", with("train.resume_from_step=5")),
+             contains("train.resume_from_step: expected the step of the newest"));
+  CHECK_THAT(shop.refusal("run", with("train.seed=1")), contains("(train.seed: 26 → 1)"));
+  CHECK(read_file(shop / "run/config.yaml") == before);
+
+  shop.run("run", longer);
+  CHECK(read_file(shop / "run/config.until_000004.yaml") == before);
+  CHECK(checkpoint(shop / "run", 4, "model.safetensors") == model);
+  const Lines steps = with_key(metrics(shop / "run"), "lrm");
+  REQUIRE(steps.size() == 6);
+  CHECK(steps[4]["lrm"] == 0.5);  // (4 − 4 + 1)/2 of the resumption's warm-up
+  CHECK(steps[5]["lrm"] == 1.0);  // the rates fall in the last of 6 steps, from its end on
+  // Once on its way, it goes on by itself.
+  fs::copy(shop / "run", shop / "again", fs::copy_options::recursive);
+  fs::remove_all(shop / "again/checkpoints/step_000006");
+  shop.run("again", longer);
+  check_same_checkpoint(shop / "again", shop / "run", 6);
+  CHECK_THAT(shop.refusal("run"), contains("train.resume_from_step: 4 → -1"));
+}
+
+TEST_CASE("train: checkpoints are made at milestones and kept") {
+  const Workshop shop;
+  shop.run("run", {"checkpoint.milestones=[1, 4]", "checkpoint.every=2", "checkpoint.keep_last=1"});
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(shop / "run/checkpoints")) names.insert(entry.path().filename().string());
+  CHECK(names == std::set<std::string>{"step_000001", "step_000004", "step_000006"});
+}
+
+TEST_CASE("train: a disk that is too small is seen before anything is done") {
+  const Workshop shop;
+  const std::vector<std::string> many{"checkpoint.every=1", "checkpoint.keep_last=900000000", "train.num_iterations=900000000"};
+  const std::string why = shop.refusal("run", many);
+  CHECK_THAT(why, contains((shop / "run/checkpoints").string()));
+  CHECK_THAT(why, contains(" are free; give run.dir"));
+  CHECK_FALSE(fs::exists(shop / "run"));
+
+  // What it expects of a checkpoint is what a checkpoint takes, but for headers.
+  shop.run("run");
+  const RunConfig config = shop.config();
+  const int64_t expected = checkpoint_bytes(config, optimizer_settings(config, plan_batches(config)));
+  int64_t found = 0;
+  for (const char* file : {"model.safetensors", "optimizer-0.safetensors"})
+    found += int64_t(checkpoint(shop / "run", 6, file).size());
+  CHECK(std::abs(double(found - expected)) < 0.15 * double(found));  // 45 small tensors, 100 bytes of header each
 }
 
 TEST_CASE("train: text that is not there") {
@@ -248,7 +315,9 @@ TEST_CASE("train: text that is not there") {
                    "data.path: " + path("blank.jsonl") + ": expected documents, found none"},
            Refused{{"data.path=" + path("one.jsonl"), "data.validation=0.5"},
                    "data.validation: 0.5 of " + path("one.jsonl") + ": expected documents, found none"},
-           Refused{{"data.validation="}, "data.validation: expected a file"},
+           Refused{{"data.validation="},
+                   "data.validation: " + shop.text().string() +
+                       ": expected shards, of which the last is for validation, found one file"},
            Refused{{"data.validation=1.5"}, "data.validation: expected a share"},
            Refused{{"data.validation=" + missing}, "data.validation: expected a share in (0, 1) or a file, found " + missing},
            Refused{{"data.validation=" + path("empty.jsonl")},
@@ -293,11 +362,53 @@ TEST_CASE("train: every precision learns, and goes on as if it had not stopped")
   const std::vector<std::string> set{"train.precision=" + precision, "train.optimizer_rounding=" + rounding};
   const Workshop shop;
   shop.run("whole", set);
-  const Lines steps = with(metrics(shop / "whole"), "train/ntp_loss_step");
+  const Lines steps = with_key(metrics(shop / "whole"), "train/ntp_loss_step");
   REQUIRE(steps.size() == 6);
   CHECK(steps[5]["train/ntp_loss_step"] < steps[0]["train/ntp_loss_step"].get<double>() - 0.5);
   fs::copy(shop / "whole", shop / "stopped", fs::copy_options::recursive);
   fs::remove_all(shop / "stopped/checkpoints/step_000006");
   shop.run("stopped", set);
   check_same_checkpoint(shop / "stopped", shop / "whole", 6);
+}
+
+TEST_CASE(
+    "train: Parquet shards are read while they are learned from, and damaged parts of them left out where that is asked for") {
+  const Workshop shop;
+  const auto texts = [](int count, int first) {
+    std::vector<std::string> all;
+    for (int i = first; i < first + count; ++i)
+      all.push_back(fmt::format("{} birds and {} fish. The old miller sings of the king, {} times a day, and no one forgets.", i,
+                                i * 7 % 31, i % 5));
+    return all;
+  };
+  // A row takes one of these long documents, a step eight rows, and 1000 wait: the fourth step reads on from document 1024.
+  TestRowGroup damaged = plain_row_group(texts(3, 5000));
+  damaged.pages.push_back({.values = 1, .body = "broken"});
+  damaged.rows = 4;
+  fs::create_directory(shop / "shards");
+  write_file(shop / "shards/a.parquet",
+             parquet_file({plain_row_group(texts(1024, 0)), damaged, plain_row_group(texts(300, 2000))}));
+  write_file(shop / "shards/b.parquet", parquet_file({plain_row_group(texts(50, 3000))}));
+  const std::vector<std::string> strict{"data.path=" + (shop / "shards").string(), "data.validation=", "train.eval_tokens=256",
+                                        "tokenizer.train_from=" + shop.text().string()};
+  std::vector<std::string> lenient = strict, alone = strict;
+  lenient.push_back("data.skip_damaged=true");
+
+  const std::string why = shop.refusal("run", strict);
+  CHECK_THAT(why, contains("shards/a.parquet: row group 1, page 1: "));
+  CHECK(fs::exists(shop / "run/checkpoints/step_000003"));
+  CHECK(with(metrics(shop / "run"), "train/ntp_loss_step").size() == 3);
+  shop.run("run", lenient);
+  shop.run("whole", lenient);
+  lenient.push_back("data.workers=5");
+  shop.run("workers", lenient);
+  for (const char* other : {"run", "workers"}) {
+    check_same_checkpoint(shop / other, shop / "whole", 6);
+    CHECK(metrics(shop / other) == metrics(shop / "whole"));
+  }
+  CHECK(with(metrics(shop / "whole"), "val/bpb").size() == 2);
+
+  alone[0] = "data.path=" + (shop / "shards/a.parquet").string();
+  CHECK_THAT(shop.refusal("alone", alone),
+             contains("data.validation: ") && contains("a.parquet: expected shards, of which the last"));
 }

@@ -8,7 +8,7 @@ namespace kappa {
 void adamw_step(const AdamWTensors& t, const AdamWRates& rates, OptimizerRounding rounding) {
   const int32_t update = ++*t.updates.data<int32_t>();
   bool finite = true;
-  dispatch("adamw", t.parameter.dtype(), t.parameter.device(), [&]<class T>(T, auto queue) {
+  dispatch("adamw", t.parameter.dtype(), t.parameter.device(), [&]<class T>(T, CpuQueue queue) {
     const AdamWArrays<T> arrays{.n = t.parameter.size(),
                                 .gradient = t.parameter.grad<T>(),
                                 .parameter = t.parameter.data<T>(),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/ops/orthogonalize/orthogonalize.h"
 #include "engine/tensor/dispatch.h"
 #include "train/optimizers/aurora.h"
 #include "train/optimizers/finite.h"
@@ -44,7 +45,7 @@ void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, 
   const Tensor& first = tensors.front().parameter;
   MatrixBatch batch{.count = 0, .rows = first.dim(-2), .columns = first.dim(-1)};
   bool finite = true;
-  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, auto queue) {
+  dispatch("matrix_step", first.dtype(), first.device(), [&]<class T>(T, CpuQueue queue) {
     const auto matrices = matrices_of<T>(tensors, batch);
     const int64_t total = int64_t(matrices.size()), at_a_time = std::max<int64_t>(1, elements_at_a_time / batch.size());
     for (int64_t done = 0; done < total; done += batch.count) {
@@ -64,6 +65,17 @@ void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, 
   for (const MatrixTensors& t : tensors)
     expect_finite(t.name,
                   {{"gradient", gradient_of_parameter(t.parameter)}, {"momentum", t.momentum}, {"parameter", t.parameter}});
+}
+
+double matrix_step_flops(const MatrixStep& how, int64_t m, int64_t n) {
+  const MatrixBatch one{.count = 1, .rows = m, .columns = n};
+  const bool aurora = how.optimizer == MatrixOptimizer::aurora;
+  const double side = double(one.side()), square = side * side * side, tall = double(one.lines()) * side * side;
+  const double half = how.iterate_in_bfloat16 ? 1 : 0.5, polynomials = 5;
+  const bool gram = aurora && !how.iterate_in_bfloat16 && cheaper_form<float>(one) == PolarForm::gram;
+  const double multiplications =
+      gram ? half * (tall + (4 * polynomials - 3) * square) + tall : polynomials * (half * (tall + square) + tall);
+  return 2 * multiplications * (aurora && m != n ? 2 : 1);
 }
 
 }  // namespace kappa

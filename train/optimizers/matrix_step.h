@@ -32,4 +32,8 @@ struct MatrixStep {
 /// at most. Throws RunError, naming parameter, tensor and place, if a value is not finite.
 void matrix_step(const MatrixStep& how, std::span<const MatrixTensors> tensors, const MatrixRates& rates);
 
+/// FLOPs of the products that a step makes of one matrix [m, n], symmetric ones counted by their halves where they are computed
+/// so.
+double matrix_step_flops(const MatrixStep& how, int64_t m, int64_t n);
+
 }  // namespace kappa

@@ -53,11 +53,12 @@ Tensor attention(const AttentionInputs& in) {
   const Device device = in.q.device();
   Tensor out = Tape::output({in.q, in.k, in.v}, in.q.shape(), dtype, device);
   const Tensor lse = Tensor::empty({n.batch, n.heads, n.queries}, wide(dtype), device);
-  dispatch(op, dtype, device,
-           [&]<class T>(T, auto queue) { attention_forward(queue, values_of<T>(n, in), out.data<T>(), lse.data<Wide<T>>()); });
+  dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
+    attention_forward(queue, values_of<T>(n, in), out.data<T>(), lse.data<Wide<T>>());
+  });
 
   Tape::record(op, {out}, [n, in, dtype, device, out = out.detach(), lse, dout = out.gradient()] {
-    dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+    dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
       const AttentionGradients<T> gradients{.out = out.data<T>(),
                                             .lse = lse.data<Wide<T>>(),
                                             .dout = read<T>(dout),
@@ -75,7 +76,7 @@ Tensor cached_attention(const AttentionInputs& in, int64_t keys) {
   const DType dtype = in.q.dtype();
   const Device device = in.q.device();
   const Tensor out = Tensor::empty(in.q.shape(), dtype, device);
-  dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+  dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
     if (n.queries == 1) return attention_decode(queue, values_of<T>(n, in), out.data<T>());
     const Tensor lse = Tensor::empty({n.batch, n.heads, n.queries}, wide(dtype), device);
     attention_forward(queue, values_of<T>(n, in), out.data<T>(), lse.data<Wide<T>>());

@@ -70,7 +70,7 @@ Tensor softcapped_cross_entropy(const CrossEntropyInputs& in) {
   const Tensor log_sums = Tensor::empty({tokens}, wide(dtype), device);
   const ChunkedLogits logits(in, losses.tracked() && !in.recompute);
 
-  dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+  dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
     using W = Wide<T>;
     for (int64_t i = 0; i < logits.chunks(); ++i) {
       const Chunk chunk = logits.chunk(i);
@@ -88,7 +88,7 @@ Tensor softcapped_cross_entropy(const CrossEntropyInputs& in) {
     const DType type = in.hidden.dtype();
     const int64_t c = in.hidden.dim(1), v = in.vocabulary;
     const Tensor narrow = type == wide(type) ? Tensor() : Tensor::empty({logits.chunk_rows(), v}, type, in.hidden.device());
-    dispatch(op, type, in.hidden.device(), [&]<class T>(T, auto queue) {
+    dispatch(op, type, in.hidden.device(), [&]<class T>(T, CpuQueue queue) {
       using W = Wide<T>;
       const GradOut<T> dh = contribute<T>(in.hidden);
       const GradOut<W> dw = contribute<W>(in.weight);
@@ -124,7 +124,7 @@ Tensor softcapped_logits(const Tensor& hidden, const Tensor& weight, int64_t voc
                               .chunk_tokens = std::max<int64_t>(tokens, 1)};
   check(in);
   const Tensor logits = Tensor::empty({tokens, vocabulary}, wide(hidden.dtype()), hidden.device());
-  dispatch("softcapped_logits", hidden.dtype(), hidden.device(), [&]<class T>(T, auto queue) {
+  dispatch("softcapped_logits", hidden.dtype(), hidden.device(), [&]<class T>(T, CpuQueue queue) {
     capped_logits<T>(queue, in, {0, tokens}, logits.data<Wide<T>>());
   });
   return logits;

@@ -7,26 +7,6 @@ namespace {
 
 constexpr int64_t grain = 16384;
 
-// The arithmetic of one element; `a` and `b` are the inputs' values, or dy and an input's.
-struct Product {
-  template <class W>
-  static W of(W a, W b) {
-    return a * b;
-  }
-};
-struct ReluSquared {
-  template <class W>
-  static W of(W a, W) {
-    return a > 0 ? a * a : W(0);
-  }
-};
-struct ReluSquaredGradient {
-  template <class W>
-  static W of(W dy, W x) {
-    return x > 0 ? 2 * x * dy : W(0);
-  }
-};
-
 template <class Op, class T, bool accumulate>
 KAPPA_WIDE void apply_range(const T* a, const T* b, T* out, Range r) {
   using W = Wide<T>;

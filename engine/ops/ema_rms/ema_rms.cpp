@@ -22,7 +22,7 @@ static void check(const EmaRmsKeeper& keeper, const Tensor& x) {
 
 void advance(const EmaRmsKeeper& keeper, const Tensor& x, KeeperStep step, std::string_view name) {
   check(keeper, x);
-  dispatch_wide("ema_rms", x, [&]<class W>(W, auto queue) {
+  dispatch_wide("ema_rms", x, [&]<class W>(W, CpuQueue queue) {
     const W r = keeper_advance(queue, state_of<W>(keeper), x.size(), x.data<W>(), W(step.beta), step.collecting);
     if (!std::isfinite(r) || !std::isfinite(*keeper.ema.data<W>()) || !std::isfinite(*keeper.target.data<W>()))
       throw RunError(fmt::format("{}: the keeper of its size met a value that is not finite (root mean square {})", name, r));
@@ -35,10 +35,10 @@ Tensor rms_floor(const Tensor& x, const EmaRmsKeeper& keeper, double fraction) {
     return RmsFloor<W>{x.size(), x.data<W>(), state_of<W>(keeper), W(fraction)};
   };
   const Tensor y = Tape::output({x}, {1}, x.dtype(), x.device());
-  dispatch_wide("rms_floor", x, [&]<class W>(W w, auto queue) { rms_floor_forward(queue, floor(w), y.data<W>()); });
+  dispatch_wide("rms_floor", x, [&]<class W>(W w, CpuQueue queue) { rms_floor_forward(queue, floor(w), y.data<W>()); });
   Tape::record("rms_floor", {y}, [floor, x, dy = y.gradient()] {
     dispatch_wide("rms_floor", x,
-                  [&]<class W>(W w, auto queue) { rms_floor_backward(queue, floor(w), read<W>(dy), contribute<W>(x)); });
+                  [&]<class W>(W w, CpuQueue queue) { rms_floor_backward(queue, floor(w), read<W>(dy), contribute<W>(x)); });
   });
   return y;
 }

@@ -18,7 +18,7 @@ Tensor embedding(const Tensor& weight, const Tensor& ids) {
   const int32_t* const id = ids.data<int32_t>();
 
   Tensor y = Tape::output({weight}, {ids.dim(0), ids.dim(1), n.width}, dtype, device);
-  dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+  dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
     if (const int64_t bad = first_id_outside(queue, n, id); bad < n.tokens)
       throw InputError(fmt::format("{}: id {} at [{}, {}] is outside of the vocabulary of {}", op, id[bad], bad / ids.dim(1),
                                    bad % ids.dim(1), n.vocabulary));
@@ -26,7 +26,7 @@ Tensor embedding(const Tensor& weight, const Tensor& ids) {
   });
 
   Tape::record(op, {y}, [n, ids, dtype, device, dweight = weight.gradient(), dy = y.gradient()] {
-    dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+    dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
       embedding_backward<T>(queue, n, ids.data<int32_t>(), read<T>(dy), contribute<Wide<T>>(dweight));
     });
   });

@@ -12,7 +12,7 @@ constexpr int64_t row_grain = 16;  // rows that a forward tile computes
 constexpr int64_t slot_tile = 64;  // slots of one expert that a backward tile computes
 constexpr int64_t unit_run = 128;  // units of a row that go through the stages together
 
-// One element needs three exponentials, each of which waits for the one before. So a row is worked off in runs of `unit_tile`
+// One element needs three exponentials, each of which waits for the one before. So a row is worked off in runs of `unit_run`
 // units, one stage after the other over the whole run: then many elements are under way at a time, and what a stage leaves stays
 // in the L1 cache.
 
@@ -90,16 +90,35 @@ void for_runs(int64_t units, Body body) {
   for (int64_t first = 0; first < units; first += unit_run) body(first, units - first < unit_run ? units - first : unit_run);
 }
 
-template <class T, bool confident>
-void forward_rows(const KappaGateValues<T>& v, T* h, Range rows) {
+/// κ and 1 − t² of every unit, where there is no confidence and they are the same in all slots.
+template <class T>
+struct UnitSlopes {
+  using W = Wide<T>;
+  Scratch<W> kappa, rest;  // [E, F]; or nothing
+
+  UnitSlopes(CpuQueue queue, const KappaGateValues<T>& v)
+      : kappa(queue, v.scale ? 0 : v.n.experts * v.n.units), rest(queue, v.scale ? 0 : v.n.experts * v.n.units) {
+    if (v.scale) return;
+    const W log_slope_max = std::log(*v.slope_max);
+    for_runs(v.n.experts * v.n.units, [&](int64_t first, int64_t n) {
+      W t[unit_run];
+      exponents<W, false>({n, v.bias + first, nullptr}, W(0), t, rest + first);
+      slopes<T>(n, t, log_slope_max, kappa + first);
+    });
+  }
+};
+
+template <class T>
+void forward_rows(const KappaGateValues<T>& v, const Wide<T>* unit_kappa, T* h, Range rows) {
   using W = Wide<T>;
   const int64_t slots = v.n.slots, units = v.n.units;
   const W log_slope_max = std::log(*v.slope_max);
   for (int64_t row = rows.begin; row < rows.end; ++row)
     for_runs(units, [&](int64_t first, int64_t n) {
       const int64_t i = row * units + first, p = row / slots * units + first;
+      if (!v.scale) return gates(n, v.gate + i, v.up + i, unit_kappa + p, h + i);
       W t[unit_run], rest[unit_run], kappa[unit_run];
-      exponents<W, confident>({n, v.bias + p, confident ? v.scale + p : nullptr}, confident ? v.confidence[row] : W(0), t, rest);
+      exponents<W, true>({n, v.bias + p, v.scale + p}, v.confidence[row], t, rest);
       slopes<T>(n, t, log_slope_max, kappa);
       gates(n, v.gate + i, v.up + i, kappa, h + i);
     });
@@ -111,10 +130,11 @@ struct TileSums {
   W *bias, *scale;  // [F]
 };
 
-template <class T, bool confident>
-void backward_slots(const KappaGateValues<T>& v, const KappaGateGradients<T>& d, int64_t expert, Range slots,
-                    TileSums<Wide<T>> sums) {
+template <class T>
+void backward_slots(const KappaGateValues<T>& v, const KappaGateGradients<T>& d, const UnitSlopes<T>& of_units, int64_t expert,
+                    Range slots, TileSums<Wide<T>> sums) {
   using W = Wide<T>;
+  const bool confident = v.scale;
   const int64_t units = v.n.units;
   const W log_slope_max = std::log(*v.slope_max);
   std::fill_n(sums.bias, units, W(0));
@@ -126,9 +146,12 @@ void backward_slots(const KappaGateValues<T>& v, const KappaGateGradients<T>& d,
     for_runs(units, [&](int64_t first, int64_t n) {
       const int64_t i = row * units + first, p = expert * units + first;
       const W* const scale = confident ? v.scale + p : nullptr;
-      W t[unit_run], rest[unit_run], kappa[unit_run], dg[unit_run], du[unit_run], dz[unit_run];
-      exponents<W, confident>({n, v.bias + p, scale}, c, t, rest);
-      slopes<T>(n, t, log_slope_max, kappa);
+      W t[unit_run], own_rest[unit_run], own_kappa[unit_run], dg[unit_run], du[unit_run], dz[unit_run];
+      if (confident) {
+        exponents<W, true>({n, v.bias + p, scale}, c, t, own_rest);
+        slopes<T>(n, t, log_slope_max, own_kappa);
+      }
+      const W *const kappa = confident ? own_kappa : of_units.kappa + p, *const rest = confident ? own_rest : of_units.rest + p;
       gate_gradients(n, v.gate + i, v.up + i, d.dh + i, kappa, rest, log_slope_max, dg, du, dz);
       if (d.gate) put_run(n, dg, d.gate.data + i, d.gate.add);
       if (d.up) put_run(n, du, d.up.data + i, d.up.add);
@@ -152,13 +175,9 @@ void add_tiles(int64_t tiles, int64_t units, const W* parts, int64_t begin, Grad
 }  // namespace
 
 template <class T>
-void kappa_swiglu_forward(CpuQueue, const KappaGateValues<T>& v, T* h) {
-  parallel_ranges(v.n.experts * v.n.slots, row_grain, [&](Range rows) {
-    if (v.scale)
-      forward_rows<T, true>(v, h, rows);
-    else
-      forward_rows<T, false>(v, h, rows);
-  });
+void kappa_swiglu_forward(CpuQueue queue, const KappaGateValues<T>& v, T* h) {
+  const UnitSlopes<T> of_units(queue, v);
+  parallel_ranges(v.n.experts * v.n.slots, row_grain, [&](Range rows) { forward_rows<T>(v, of_units.kappa, h, rows); });
 }
 
 // Every tile of slots leaves its sums over slots (bias, scale), which are added up in the order of the tiles.
@@ -168,14 +187,11 @@ void kappa_swiglu_backward(CpuQueue queue, const KappaGateValues<T>& v, const Ka
   const int64_t experts = v.n.experts, slots = v.n.slots, units = v.n.units, tiles = ceil_div(slots, slot_tile);
   const Scratch<W> bias_parts(queue, experts * tiles * units), scale_parts(queue, experts * tiles * units);  // [E, tiles, F]
   W *const bias = bias_parts, *const scale = scale_parts;
+  const UnitSlopes<T> of_units(queue, v);
   parallel_for(experts * tiles, [&](int64_t tile) {
     const int64_t begin = tile % tiles * slot_tile;
     const Range range{begin, begin + slot_tile < slots ? begin + slot_tile : slots};
-    const TileSums<W> sums{bias + tile * units, scale + tile * units};
-    if (v.scale)
-      backward_slots<T, true>(v, d, tile / tiles, range, sums);
-    else
-      backward_slots<T, false>(v, d, tile / tiles, range, sums);
+    backward_slots<T>(v, d, of_units, tile / tiles, range, {bias + tile * units, scale + tile * units});
   });
   parallel_for(experts, [&](int64_t e) {
     add_tiles<W>(tiles, units, bias + e * tiles * units, e * units, d.bias);

@@ -31,31 +31,31 @@ struct KappaGateGradients {
 };
 
 /// tanh z, the exponent of κ = U^tanh z, and 1 − tanh² z, formed without cancellation.
-template <class W>
+template <class W, class Math = PreciseMath>
 struct KappaExponent {
   W t, rest;
 
   KAPPA_HD explicit KappaExponent(W z) {
-    const W e = fast_exp(W(-2) * std::fabs(z)), inverse = 1 / (1 + e);
+    const W e = Math::exp(W(-2) * std::fabs(z)), inverse = Math::inverse(1 + e);
     t = std::copysign((1 - e) * inverse, z);
     rest = 4 * e * inverse * inverse;
   }
 };
 
 /// κ, rounded to the compute type T as the reference does.
-template <class T>
+template <class T, class Math = PreciseMath>
 KAPPA_HD inline Wide<T> kappa_of(Wide<T> t, Wide<T> log_slope_max) {
-  return Wide<T>(T(fast_exp(log_slope_max * t)));
+  return Wide<T>(T(Math::exp(log_slope_max * t)));
 }
 
 /// The gate at one (expert, slot, unit) whose κ is known, with its derivatives.
-template <class W>
+template <class W, class Math = PreciseMath>
 struct KappaGatePoint {
   W g, u, kappa, sigma, sigma_rest;  // σ(κ·g) and 1 − σ, formed without cancellation
 
   KAPPA_HD KappaGatePoint(W gate, W up, W slope) : g(gate), u(up), kappa(slope) {
-    const W tail = fast_exp(-kappa * g);
-    sigma = 1 / (1 + tail);
+    const W tail = Math::exp(-kappa * g);
+    sigma = Math::inverse(1 + tail);
     sigma_rest = tail * sigma;
   }
   KAPPA_HD W h() const { return g * sigma * u; }
@@ -64,9 +64,12 @@ struct KappaGatePoint {
   KAPPA_HD W dh_dkappa() const { return u * g * g * sigma * sigma_rest; }
 };
 
-template <class T>
-void kappa_swiglu_forward(CpuQueue, const KappaGateValues<T>&, T* h);
-template <class T>
-void kappa_swiglu_backward(CpuQueue, const KappaGateValues<T>&, const KappaGateGradients<T>&);
+#define KAPPA_DECLARE(Queue)                                         \
+  template <class T>                                                 \
+  void kappa_swiglu_forward(Queue, const KappaGateValues<T>&, T* h); \
+  template <class T>                                                 \
+  void kappa_swiglu_backward(Queue, const KappaGateValues<T>&, const KappaGateGradients<T>&);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 }  // namespace kappa

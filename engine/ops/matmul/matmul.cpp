@@ -1,7 +1,7 @@
 #include "engine/ops/matmul/matmul.h"
 
 #include "engine/autograd/tape.h"
-#include "engine/device/gemm.h"
+#include "engine/device/grid_gemm.h"
 #include "engine/tensor/dispatch.h"
 
 namespace kappa {
@@ -52,6 +52,7 @@ Tensor some_experts_matmul(const Tensor& x, const Tensor& weight, const Tensor& 
           "{}: x must be [experts, slots, in] for a weight [E, in, out], found {} and {}", op, x.shape(), weight.shape());
   expect(op, "weight", weight, weight.shape(), x.dtype(), x.device());
   expect(op, "experts", experts, {x.dim(0)}, DType::i32, x.device());
+  require(x.device() == Device::cpu, "{} has no kernels for --device {} yet; --device cpu has them all", op, name_of(x.device()));
   const int32_t* const numbers = experts.data<int32_t>();
   for (int64_t i = 0; i < experts.size(); ++i)
     require(numbers[i] >= 0 && numbers[i] < weight.dim(0), "{}: experts must be in 0..{}, found {}", op, weight.dim(0) - 1,
@@ -59,7 +60,7 @@ Tensor some_experts_matmul(const Tensor& x, const Tensor& weight, const Tensor& 
   const GemmShape shape{.m = x.dim(1), .n = weight.dim(2), .k = weight.dim(1), .batch = x.dim(0), .b_of = numbers};
   const Tensor y = Tensor::empty({shape.batch, shape.m, shape.n}, x.dtype(), x.device());
   dispatch(op, x.dtype(), x.device(),
-           [&]<class T>(T, auto queue) { gemm(queue, shape, x.data<T>(), weight.data<T>(), GradOut<T>{y.data<T>()}); });
+           [&]<class T>(T, CpuQueue queue) { gemm(queue, shape, x.data<T>(), weight.data<T>(), GradOut<T>{y.data<T>()}); });
   return y;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -9,9 +10,10 @@
 namespace kappa {
 namespace {
 
-constexpr int64_t element_grain = 16384;  // about as many elements a tile of rows has
-constexpr int64_t column_grain = 256;     // columns of one matrix that a tile owns
-constexpr int64_t band = 64;              // rows of one Gram matrix that a tile owns, from the diagonal on
+constexpr int64_t element_grain = 16384;                 // about as many elements a tile of rows has
+constexpr int64_t column_grain = 256;                    // columns of one matrix that a tile owns
+constexpr int64_t band = 96;                             // rows of one Gram matrix that a tile owns, from the diagonal on
+constexpr int64_t tile_rows = 256, tile_columns = 1024;  // of a product with one
 
 /// Calls body(matrix, rows) for tiles of whole rows.
 template <class Body>
@@ -221,6 +223,17 @@ void normalize_lines(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>*
   });
 }
 
+/// The block [rows, columns] of g [side, side] gets the transpose of the block [columns, rows], in squares that fit the L1 cache:
+/// a whole column of a matrix lies in few of its sets.
+template <class W>
+void mirror(W* g, int64_t side, Range rows, Range columns) {
+  constexpr int64_t square = 16;
+  for (int64_t i = rows.begin; i < rows.end; i += square)
+    for (int64_t j = columns.begin; j < columns.end; j += square)
+      for (int64_t y = i; y < std::min(i + square, rows.end); ++y)
+        for (int64_t x = j; x < std::min(j + square, columns.end); ++x) g[y * side + x] = g[x * side + y];
+}
+
 template <class W>
 void symmetric_products(CpuQueue, const MatrixBatch& batch, const W* x, const W* y, W* product) {
   const int64_t side = batch.side(), bands = ceil_div(side, band);
@@ -240,8 +253,29 @@ void symmetric_products(CpuQueue, const MatrixBatch& batch, const W* x, const W*
                       .transpose_b = !tall,
                       .c = g + begin * side + begin,
                       .c_stride = side});
-    for (int64_t i = end; i < side; ++i)
-      for (int64_t j = begin; j < end; ++j) g[i * side + j] = g[j * side + i];
+    mirror(g, side, {end, side}, {begin, end});
+  });
+}
+
+template <class W>
+void side_products(CpuQueue, const MatrixBatch& batch, const W* p, const W* x, W* y) {
+  const int64_t side = batch.side(), m = batch.rows, n = batch.columns;
+  const int64_t across = ceil_div(n, tile_columns), tiles = ceil_div(m, tile_rows) * across;
+  const bool tall = batch.tall();
+  parallel_for(batch.count * tiles, [&](int64_t tile) {
+    const int64_t e = tile / tiles, i = tile % tiles / across * tile_rows, j = tile % across * tile_columns;
+    const W *const square = p + e * side * side, *const matrix = x + e * batch.size();
+    multiply_tile<W>({.m = std::min(tile_rows, m - i),
+                      .n = std::min(tile_columns, n - j),
+                      .k = side,
+                      .a = (tall ? matrix : square) + i * side,
+                      .a_stride = side,
+                      .transpose_a = false,
+                      .b = (tall ? square : matrix) + j,
+                      .b_stride = n,
+                      .transpose_b = false,
+                      .c = y + e * batch.size() + i * n + j,
+                      .c_stride = n});
   });
 }
 
@@ -285,7 +319,8 @@ bool muon_update(CpuQueue, const MatrixBatch& batch, const LearnedMatrix<T>* mat
 #define KAPPA_INSTANTIATE_WIDE(W)                                                                \
   template void norm_scales(CpuQueue, const MatrixBatch&, const W*, NormRule, W*);               \
   template void balance_lines(CpuQueue, const MatrixBatch&, const W*, const W*, double, W*, W*); \
-  template void symmetric_products(CpuQueue, const MatrixBatch&, const W*, const W*, W*);
+  template void symmetric_products(CpuQueue, const MatrixBatch&, const W*, const W*, W*);        \
+  template void side_products(CpuQueue, const MatrixBatch&, const W*, const W*, W*);
 KAPPA_INSTANTIATE_WIDE(double)
 KAPPA_INSTANTIATE_WIDE(float)
 

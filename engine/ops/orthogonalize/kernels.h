@@ -72,6 +72,10 @@ void normalize_lines(CpuQueue, const MatrixBatch&, const LearnedMatrix<T>* matri
 template <class W>
 void symmetric_products(CpuQueue, const MatrixBatch&, const W* x, const W* y, W* product);
 
+/// y [E, m, n]: P·X, or X·P of tall matrices; P [E, side, side].
+template <class W>
+void side_products(CpuQueue, const MatrixBatch&, const W* p, const W* x, W* y);
+
 /// X ← aX + (bA + cA²)X with A = XXᵀ (or, of a tall X, X ← aX + X(bA + cA²) with A = XᵀX).
 struct Quintic {
   double a, b, c;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "engine/device/gemm.h"
+#include "engine/device/thread_pool.h"
 #include "engine/memory/scratch.h"
 #include "engine/ops/orthogonalize/kernels.h"
 
@@ -30,6 +31,24 @@ PolarForm cheaper_form(const MatrixBatch& batch) {
                                                                                                  : PolarForm::direct;
 }
 
+/// Where the iterations on one batch take place.
+template <class X>
+struct PolarMemory {
+  X *x, *y;                                // [E, m, n]
+  X *gram, *polynomial;                    // [E, side, side] A and p(A)
+  X *product = nullptr, *spare = nullptr;  // [E, side, side] P, in Gram space
+
+  PolarMemory from(const MatrixBatch& batch, int64_t e) const {
+    const int64_t square = e * batch.side() * batch.side();
+    return {x + e * batch.size(),
+            y + e * batch.size(),
+            gram + square,
+            polynomial + square,
+            product ? product + square : nullptr,
+            spare ? spare + square : nullptr};
+  }
+};
+
 /// Memory for the iterations on one batch.
 /// X: double or float, or bfloat16 for the direct form with every product rounded.
 template <class X, class Queue>
@@ -45,12 +64,8 @@ class OrthogonalizeSpace {
         spare_(queue, form == PolarForm::gram ? squares(batch) : 0) {}
 
   PolarForm form() const { return form_; }
-  X* x() const { return x_; }                    // [E, m, n]
-  X* y() const { return y_; }                    // [E, m, n]
-  X* gram() const { return gram_; }              // [E, side, side] A
-  X* polynomial() const { return polynomial_; }  // [E, side, side] p(A)
-  X* product() const { return product_; }        // [E, side, side] P, in Gram space
-  X* spare() const { return spare_; }            // [E, side, side]
+  X* x() const { return x_; }  // [E, m, n]
+  PolarMemory<X> memory() const { return {x_, y_, gram_, polynomial_, product_, spare_}; }
 
  private:
   static int64_t squares(const MatrixBatch& batch) { return batch.count * batch.side() * batch.side(); }
@@ -58,53 +73,50 @@ class OrthogonalizeSpace {
   Scratch<X> x_, y_, gram_, polynomial_, product_, spare_;
 };
 
-/// y = P·X, or X·P of a tall X.
-template <class X, class Queue>
-void multiply_side(Queue queue, const MatrixBatch& batch, const X* p, const X* x, X* y) {
-  const GemmShape shape{.m = batch.rows, .n = batch.columns, .k = batch.side(), .batch = batch.count};
-  if (batch.tall())
-    gemm(queue, shape, x, p, GradOut<X>{.data = y});
-  else
-    gemm(queue, shape, p, x, GradOut<X>{.data = y});
+/// Calls body(part, first) for the parts of a batch that are iterated by themselves. On the CPU that is every matrix: one a
+/// thread where there are enough, so that it stays in that core's cache and no thread waits for another in between, else all
+/// threads on one after the other. The bits are the same.
+template <class Body>
+void for_parts(CpuQueue, const MatrixBatch& batch, Body&& body) {
+  const MatrixBatch one{.count = 1, .rows = batch.rows, .columns = batch.columns};
+  if (batch.count >= threads()) return parallel_for(batch.count, [&](int64_t e) { body(one, e); });
+  for (int64_t e = 0; e < batch.count; ++e) body(one, e);
 }
 
+// The forms of one batch, from m.x. In Gram space the result is in m.y; directly in m.y after an odd number of polynomials, else
+// in m.x.
+
 template <class W, class Queue>
-const W* orthogonalize_directly(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
-                                const OrthogonalizeSpace<W, Queue>& space) {
+void orthogonalize_directly(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials, PolarMemory<W> m) {
   const MatrixBatch grams{.count = batch.count, .rows = batch.side(), .columns = batch.side()};
-  W *x = space.x(), *y = space.y();
   for (const Quintic& polynomial : polynomials) {
-    symmetric_products<W>(queue, batch, x, x, space.gram());
-    symmetric_products<W>(queue, grams, space.gram(), space.gram(), space.polynomial());
-    gram_polynomial(queue, batch, polynomial, space.gram(), space.polynomial());
-    multiply_side(queue, batch, space.polynomial(), x, y);
-    std::swap(x, y);
+    symmetric_products<W>(queue, batch, m.x, m.x, m.gram);
+    symmetric_products<W>(queue, grams, m.gram, m.gram, m.polynomial);
+    gram_polynomial(queue, batch, polynomial, m.gram, m.polynomial);
+    side_products<W>(queue, batch, m.polynomial, m.x, m.y);
+    std::swap(m.x, m.y);
   }
-  return x;
 }
 
 template <class W, class Queue>
-const W* orthogonalize_in_gram_space(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
-                                     const OrthogonalizeSpace<W, Queue>& space) {
+void orthogonalize_in_gram_space(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials, PolarMemory<W> m) {
   const MatrixBatch grams{.count = batch.count, .rows = batch.side(), .columns = batch.side()};
-  W *a = space.gram(), *p = space.polynomial(), *product = space.product(), *spare = space.spare();
-  symmetric_products<W>(queue, batch, space.x(), space.x(), a);
+  symmetric_products<W>(queue, batch, m.x, m.x, m.gram);
   for (size_t i = 0; i < polynomials.size(); ++i) {
-    symmetric_products<W>(queue, grams, a, a, p);
-    gram_polynomial(queue, batch, polynomials[i], a, p);
+    symmetric_products<W>(queue, grams, m.gram, m.gram, m.polynomial);
+    gram_polynomial(queue, batch, polynomials[i], m.gram, m.polynomial);
     if (i + 1 < polynomials.size()) {
-      symmetric_products<W>(queue, grams, a, p, spare);
-      symmetric_products<W>(queue, grams, spare, p, a);
+      symmetric_products<W>(queue, grams, m.gram, m.polynomial, m.spare);
+      symmetric_products<W>(queue, grams, m.spare, m.polynomial, m.gram);
     }
     if (i > 0) {
-      symmetric_products<W>(queue, grams, product, p, spare);
-      std::swap(product, spare);
+      symmetric_products<W>(queue, grams, m.product, m.polynomial, m.spare);
+      std::swap(m.product, m.spare);
     } else {
-      std::swap(product, p);
+      std::swap(m.product, m.polynomial);
     }
   }
-  multiply_side(queue, batch, product, space.x(), space.y());
-  return space.y();
+  side_products<W>(queue, batch, m.product, m.x, m.y);
 }
 
 /// The direct form as the paper's code has it in bfloat16: X ← aX + (bA + cA²)X with A, A², bA + cA², its product with X and X
@@ -112,33 +124,41 @@ const W* orthogonalize_in_gram_space(Queue queue, const MatrixBatch& batch, std:
 template <class Queue>
 const bfloat16* orthogonalize_rounded(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
                                       const OrthogonalizeSpace<bfloat16, Queue>& space) {
-  const int64_t side = batch.side();
+  const int64_t s = batch.side();
   const bool tall = batch.tall();
-  const GemmShape gram{.m = side, .n = side, .k = batch.lines(), .transpose_a = tall, .transpose_b = !tall, .batch = batch.count};
-  const GemmShape square{.m = side, .n = side, .k = side, .batch = batch.count};
-  bfloat16 *x = space.x(), *y = space.y(), *const a = space.gram(), *const p = space.polynomial();
+  const GemmShape gram{.m = s, .n = s, .k = batch.lines(), .transpose_a = tall, .transpose_b = !tall, .batch = batch.count};
+  const GemmShape square{.m = s, .n = s, .k = s, .batch = batch.count};
+  const GemmShape side{.m = batch.rows, .n = batch.columns, .k = s, .batch = batch.count};
+  PolarMemory<bfloat16> m = space.memory();
   for (const Quintic& polynomial : polynomials) {
-    gemm(queue, gram, x, x, GradOut<bfloat16>{.data = a});
-    gemm(queue, square, a, a, GradOut<bfloat16>{.data = p});
-    gram_polynomial(queue, batch, {0, polynomial.b, polynomial.c}, a, p);
-    multiply_side(queue, batch, p, x, y);
-    add_scaled(queue, batch, polynomial.a, x, y);
-    std::swap(x, y);
+    gemm(queue, gram, m.x, m.x, GradOut<bfloat16>{.data = m.gram});
+    gemm(queue, square, m.gram, m.gram, GradOut<bfloat16>{.data = m.polynomial});
+    gram_polynomial(queue, batch, {0, polynomial.b, polynomial.c}, m.gram, m.polynomial);
+    gemm(queue, side, tall ? m.x : m.polynomial, tall ? m.polynomial : m.x, GradOut<bfloat16>{.data = m.y});
+    add_scaled(queue, batch, polynomial.a, m.x, m.y);
+    std::swap(m.x, m.y);
   }
-  return x;
+  return m.x;
 }
 
 /// Applies the polynomials (at least one) one after the other to the matrices in space.x(), of spectral norm below 1 or so; says
-/// where the result is: in space.x() or space.y().
+/// where the result is, in the space.
 template <class X, class Queue>
 const X* orthogonalize(Queue queue, const MatrixBatch& batch, std::span<const Quintic> polynomials,
                        const OrthogonalizeSpace<X, Queue>& space) {
-  if constexpr (std::is_same_v<X, bfloat16>)
+  if constexpr (std::is_same_v<X, bfloat16>) {
     return orthogonalize_rounded(queue, batch, polynomials, space);
-  else if (space.form() == PolarForm::gram)
-    return orthogonalize_in_gram_space(queue, batch, polynomials, space);
-  else
-    return orthogonalize_directly(queue, batch, polynomials, space);
+  } else {
+    const PolarMemory<X> all = space.memory();
+    const bool gram = space.form() == PolarForm::gram;
+    for_parts(queue, batch, [&](const MatrixBatch& part, int64_t first) {
+      if (gram)
+        orthogonalize_in_gram_space(queue, part, polynomials, all.from(batch, first));
+      else
+        orthogonalize_directly(queue, part, polynomials, all.from(batch, first));
+    });
+    return gram || polynomials.size() % 2 == 1 ? all.y : all.x;
+  }
 }
 
 }  // namespace kappa

@@ -41,7 +41,7 @@ Tensor rotary(const Tensor& x, const RotaryTables& tables, int64_t offset) {
   require(offset >= 0 && offset + n.tokens <= positions, "{}: the tables have positions 0..{}, wanted are {}..{}", op,
           positions - 1, offset, offset + n.tokens - 1);
 
-  const auto turn = [n, tables, offset]<class T>(T, auto queue, const T* from, Rotation rotation, GradOut<T> to) {
+  const auto turn = [n, tables, offset]<class T>(T, CpuQueue queue, const T* from, Rotation rotation, GradOut<T> to) {
     rotary_turn(queue, RotaryTurn<T>{.n = n,
                                      .x = from,
                                      .cos = tables.cos.data<Wide<T>>() + offset * n.half,
@@ -51,11 +51,11 @@ Tensor rotary(const Tensor& x, const RotaryTables& tables, int64_t offset) {
   };
   Tensor y = Tape::output({x}, shape, x.dtype(), x.device());
   dispatch(op, x.dtype(), x.device(),
-           [&]<class T>(T type, auto queue) { turn(type, queue, x.data<T>(), Rotation::forward, GradOut<T>{y.data<T>()}); });
+           [&]<class T>(T type, CpuQueue queue) { turn(type, queue, x.data<T>(), Rotation::forward, GradOut<T>{y.data<T>()}); });
 
   Tape::record(op, {y}, [turn, dtype = x.dtype(), device = x.device(), dx = x.gradient(), dy = y.gradient()] {
     dispatch(op, dtype, device,
-             [&]<class T>(T type, auto queue) { turn(type, queue, read<T>(dy), Rotation::back, contribute<T>(dx)); });
+             [&]<class T>(T type, CpuQueue queue) { turn(type, queue, read<T>(dy), Rotation::back, contribute<T>(dx)); });
   });
   return y;
 }

@@ -32,11 +32,6 @@ struct RouterLogitGradients {
   GradOut<Wide<T>> weight;  // [E, C]
 };
 
-template <class T>
-void router_logits_forward(CpuQueue, const RouterLogitValues<T>&, Wide<T>* logits);
-template <class T>
-void router_logits_backward(CpuQueue, const RouterLogitValues<T>&, const RouterLogitGradients<T>&);
-
 template <class W>
 struct RouterNoiseValues {
   int64_t n;              // N·E
@@ -57,10 +52,17 @@ KAPPA_HD inline W softplus(W x) {
   return (x > 0 ? x : W(0)) + std::log1p(fast_exp(-std::fabs(x)));
 }
 
-template <class W>
-void add_router_noise_forward(CpuQueue, const RouterNoiseValues<W>&, const W* logits, W* noisy);
-template <class W>
-void add_router_noise_backward(CpuQueue, const RouterNoiseValues<W>&, const RouterNoiseGradients<W>&);
+#define KAPPA_DECLARE(Queue)                                                                       \
+  template <class T>                                                                               \
+  void router_logits_forward(Queue, const RouterLogitValues<T>&, Wide<T>* logits);                 \
+  template <class T>                                                                               \
+  void router_logits_backward(Queue, const RouterLogitValues<T>&, const RouterLogitGradients<T>&); \
+  template <class W>                                                                               \
+  void add_router_noise_forward(Queue, const RouterNoiseValues<W>&, const W* logits, W* noisy);    \
+  template <class W>                                                                               \
+  void add_router_noise_backward(Queue, const RouterNoiseValues<W>&, const RouterNoiseGradients<W>&);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 // ---- Routing
 
@@ -95,11 +97,15 @@ struct OutOfRange {
   int32_t value;
 };
 
-template <class W>
-void select_experts(CpuQueue, const ExpertSelection<W>&);
-/// Writes rank [N, K] and assignment [E, cap], which are those of `table`, from its choices.
-void assign_slots(CpuQueue, const RoutingTable& table, int32_t* rank, int32_t* assignment);
-void count_experts(CpuQueue, const RoutingTable& table, int32_t* counts);
+// assign_slots writes rank [N, K] and assignment [E, cap], which are those of `table`, from its choices; count_experts [E].
+#define KAPPA_DECLARE(Queue)                                                               \
+  template <class W>                                                                       \
+  void select_experts(Queue, const ExpertSelection<W>&);                                   \
+  void assign_slots(Queue, const RoutingTable& table, int32_t* rank, int32_t* assignment); \
+  void count_experts(Queue, const RoutingTable& table, int32_t* counts);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
+
 /// Experts that are kept, E' of them, and what they are called then.
 struct KeptExperts {
   const int32_t* number;  // [E'] their old numbers
@@ -189,14 +195,17 @@ class RouterGateToken {
   W highest_, inverse_sum_;
 };
 
-template <class T>
-void compute_confidence_factors(CpuQueue, const ConfidenceNorms<T>&, Wide<T>* factors);
-/// `confidence` may be null.
-template <class W>
-void router_gate_forward(CpuQueue, const RouterGateValues<W>&, W* probability, W* confidence);
-template <class W>
-void router_gate_backward(CpuQueue, const RouterGateValues<W>&, const RouterGateGradients<W>&);
-template <class W>
-void fill_confidence(CpuQueue, W constant, int64_t n, W* confidence);
+// `confidence` of router_gate_forward may be null.
+#define KAPPA_DECLARE(Queue)                                                                   \
+  template <class T>                                                                           \
+  void compute_confidence_factors(Queue, const ConfidenceNorms<T>&, Wide<T>* factors);         \
+  template <class W>                                                                           \
+  void router_gate_forward(Queue, const RouterGateValues<W>&, W* probability, W* confidence);  \
+  template <class W>                                                                           \
+  void router_gate_backward(Queue, const RouterGateValues<W>&, const RouterGateGradients<W>&); \
+  template <class W>                                                                           \
+  void fill_confidence(Queue, W constant, int64_t n, W* confidence);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 }  // namespace kappa

@@ -16,12 +16,6 @@ RoutingTable Routing::table() const {
           .assignment = assignment.data<int32_t>()};
 }
 
-/// Calls `body(queue)`: for kernels that see integers alone.
-template <class Body>
-static void on_queue_of(std::string_view op, Device device, Body&& body) {
-  dispatch(op, DType::f32, device, [&](auto, auto queue) { body(queue); });
-}
-
 /// Ranks and slots for `expert` [N, K], whose values `select` writes if they are not there yet.
 static Routing with_slots(std::string_view op, const Tensor& expert, int64_t experts, int64_t capacity) {
   const Device device = expert.device();
@@ -30,7 +24,7 @@ static Routing with_slots(std::string_view op, const Tensor& expert, int64_t exp
                         .expert = expert,
                         .rank = Tensor::empty(expert.shape(), DType::i32, device),
                         .assignment = Tensor::empty({experts, capacity}, DType::i32, device)};
-  on_queue_of(op, device, [&](auto queue) {
+  dispatch_integers(op, device, [&](auto queue) {
     assign_slots(queue, routing.table(), routing.rank.data<int32_t>(), routing.assignment.data<int32_t>());
   });
   return routing;
@@ -71,8 +65,9 @@ Routing impose_routing(const Tensor& expert, int64_t experts, int64_t capacity) 
   require(expert.shape().rank() == 2, "{}: expert must be [tokens, choices], found {}", op, expert.shape());
   expect(op, "expert", expert, expert.shape(), DType::i32, expert.device());
   check_sizes(op, expert.dim(0), expert.dim(1), experts, capacity);
-  on_queue_of(op, expert.device(), [&](auto queue) {
-    const OutOfRange found = find_out_of_range(queue, expert.data<int32_t>(), expert.size(), experts);
+  const Tensor on_host = moved(expert, Device::cpu);
+  dispatch_integers(op, Device::cpu, [&](CpuQueue queue) {
+    const OutOfRange found = find_out_of_range(queue, on_host.data<int32_t>(), expert.size(), experts);
     require(found.index < 0, "{}: expert must be in 0..{}, found {} for choice {} of token {}", op, experts - 1, found.value,
             found.index % expert.dim(1), found.index / expert.dim(1));
   });
@@ -81,8 +76,8 @@ Routing impose_routing(const Tensor& expert, int64_t experts, int64_t capacity) 
 
 Tensor expert_counts(const Routing& routing) {
   const Tensor counts = Tensor::empty({routing.experts}, DType::i32, routing.expert.device());
-  on_queue_of("expert_counts", counts.device(),
-              [&](auto queue) { count_experts(queue, routing.table(), counts.data<int32_t>()); });
+  dispatch_integers("expert_counts", counts.device(),
+                    [&](auto queue) { count_experts(queue, routing.table(), counts.data<int32_t>()); });
   return counts;
 }
 
@@ -105,7 +100,7 @@ UsedExperts used_experts(const Routing& routing) {
                      .expert = Tensor::empty(routing.expert.shape(), DType::i32, routing.expert.device()),
                      .rank = routing.rank,
                      .assignment = Tensor::empty({experts, slots}, DType::i32, routing.expert.device())};
-  on_queue_of("used_experts", number.device(), [&](auto queue) {
+  dispatch_integers("used_experts", routing.expert.device(), [&](CpuQueue queue) {
     keep_experts(queue, routing.table(), kept.table().n, {number.data<int32_t>(), place.data()}, kept.expert.data<int32_t>(),
                  kept.assignment.data<int32_t>());
   });

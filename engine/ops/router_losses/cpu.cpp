@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/core/wide.h"
 #include "engine/device/thread_pool.h"
 #include "engine/memory/scratch.h"
@@ -16,7 +18,8 @@ inline W highest_of(const W* l, int64_t experts) {
   return highest;
 }
 
-/// Σ_e p_e·f_e of one token.
+/// Σ_e p_e·f_e of one token, as f of the highest logit less Σ_e p_e·(f_highest − f_e): where one expert has nearly all of the
+/// probability, f_j − Σ_e p_e·f_e would cancel.
 template <class W>
 struct Balancing {
   int64_t experts;
@@ -24,20 +27,25 @@ struct Balancing {
 
   struct Row {
     W highest, inverse_sum, loss;
+    W reference, below;  // f_highest, and what is taken from it
   };
   Row at(const W* l) const {
     const W highest = highest_of(l, experts);
     const W* const f = share;  // as a member it would keep the loop from vectorising
-    W sum = 0, selected = 0;
-#pragma omp simd reduction(+ : sum, selected)
+    const int64_t top = std::min<int64_t>(std::find(l, l + experts, highest) - l, experts - 1);
+    const W reference = f[top];
+    W sum = 0, below = 0;
+#pragma omp simd reduction(+ : sum, below)
     for (int64_t e = 0; e < experts; ++e) {
       const W x = fast_exp(l[e] - highest);
       sum += x;
-      selected += x * f[e];
+      below += x * (reference - f[e]);
     }
-    return {highest, 1 / sum, selected / sum};
+    return {highest, 1 / sum, reference - below / sum, reference, below / sum};
   }
-  W dlogit(const Row& row, W l, int64_t e) const { return fast_exp(l - row.highest) * row.inverse_sum * (share[e] - row.loss); }
+  W dlogit(const Row& row, W l, int64_t e) const {
+    return fast_exp(l - row.highest) * row.inverse_sum * (share[e] - row.reference + row.below);
+  }
 };
 
 /// LSE² + m² of one token.

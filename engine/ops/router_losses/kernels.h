@@ -42,14 +42,17 @@ struct ZLossPoint {
   KAPPA_HD W dlogit(W p, int64_t experts) const { return 2 * log_sum * (p - center) + 2 * mean / W(experts); }
 };
 
-/// `counts` [E]: how often each expert was selected; f_e = counts[e]/N.
-template <class W>
-void load_balancing_forward(CpuQueue, const RouterLossLogits<W>&, const int32_t* counts, W* loss);
-template <class W>
-void load_balancing_backward(CpuQueue, const RouterLossLogits<W>&, const int32_t* counts, const RouterLossGradients<W>&);
-template <class W>
-void z_loss_forward(CpuQueue, const RouterLossLogits<W>&, ZLossTerms, W* loss);
-template <class W>
-void z_loss_backward(CpuQueue, const RouterLossLogits<W>&, ZLossTerms, const RouterLossGradients<W>&);
+// `counts` [E]: how often each expert was selected; f_e = counts[e]/N.
+#define KAPPA_DECLARE(Queue)                                                                                             \
+  template <class W>                                                                                                     \
+  void load_balancing_forward(Queue, const RouterLossLogits<W>&, const int32_t* counts, W* loss);                        \
+  template <class W>                                                                                                     \
+  void load_balancing_backward(Queue, const RouterLossLogits<W>&, const int32_t* counts, const RouterLossGradients<W>&); \
+  template <class W>                                                                                                     \
+  void z_loss_forward(Queue, const RouterLossLogits<W>&, ZLossTerms, W* loss);                                           \
+  template <class W>                                                                                                     \
+  void z_loss_backward(Queue, const RouterLossLogits<W>&, ZLossTerms, const RouterLossGradients<W>&);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 }  // namespace kappa

@@ -26,9 +26,12 @@ struct Expansion {
   W factor;
   int64_t size() const { return (rows - 1) * row_stride + (units - 1) * unit_stride + 1; }  // elements of x
 };
-template <class W>
-void expand_forward(CpuQueue, const Expansion<W>&, const W* x, W* y);
-template <class W>
-void expand_backward(CpuQueue, const Expansion<W>&, const W* dy, GradOut<W> dx);
+#define KAPPA_DECLARE(Queue)                                         \
+  template <class W>                                                 \
+  void expand_forward(Queue, const Expansion<W>&, const W* x, W* y); \
+  template <class W>                                                 \
+  void expand_backward(Queue, const Expansion<W>&, const W* dy, GradOut<W> dx);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 }  // namespace kappa

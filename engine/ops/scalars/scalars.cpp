@@ -9,9 +9,9 @@ namespace kappa {
 Tensor mean_square(const Tensor& x) {
   const Tensor y = Tape::output({x}, {1}, x.dtype(), x.device());
   dispatch_wide("mean_square", x,
-                [&]<class W>(W, auto queue) { mean_square_forward(queue, x.size(), x.data<W>(), y.data<W>()); });
+                [&]<class W>(W, CpuQueue queue) { mean_square_forward(queue, x.size(), x.data<W>(), y.data<W>()); });
   Tape::record("mean_square", {y}, [x, dy = y.gradient()] {
-    dispatch_wide("mean_square", x, [&]<class W>(W, auto queue) {
+    dispatch_wide("mean_square", x, [&]<class W>(W, CpuQueue queue) {
       mean_square_backward(queue, x.size(), x.data<W>(), read<W>(dy), contribute<W>(x));
     });
   });
@@ -44,11 +44,11 @@ Tensor weighted_sum(std::span<const Tensor> terms, const Tensor& weights) {
 Tensor masked_mean(const Tensor& values, const Tensor& targets) {
   expect("masked_mean", "targets", targets, values.shape(), DType::i32, values.device());
   const Tensor y = Tape::output({values}, {1}, values.dtype(), values.device());
-  dispatch_wide("masked_mean", values, [&]<class W>(W, auto queue) {
+  dispatch_wide("masked_mean", values, [&]<class W>(W, CpuQueue queue) {
     masked_mean_forward(queue, values.size(), values.data<W>(), targets.data<int32_t>(), y.data<W>());
   });
   Tape::record("masked_mean", {y}, [targets, y, dvalues = values.gradient(), dy = y.gradient()] {
-    dispatch_wide("masked_mean", y, [&]<class W>(W, auto queue) {
+    dispatch_wide("masked_mean", y, [&]<class W>(W, CpuQueue queue) {
       masked_mean_backward(queue, targets.size(), targets.data<int32_t>(), read<W>(dy), contribute<W>(dvalues));
     });
   });

@@ -7,12 +7,12 @@
 namespace kappa {
 
 /// The gate at one unit, with its derivatives.
-template <class T>
+template <class T, class Math = PreciseMath>
 struct SwigluPoint {
   using W = Wide<T>;
   W g, u, sigma;
 
-  KAPPA_HD SwigluPoint(W gate, W up) : g(gate), u(up), sigma(logistic(gate)) {}
+  KAPPA_HD SwigluPoint(W gate, W up) : g(gate), u(up), sigma(Math::inverse(1 + Math::exp(-gate))) {}
   KAPPA_HD W h() const { return g * sigma * u; }
   KAPPA_HD W dh_du() const { return g * sigma; }
   KAPPA_HD W dh_dg() const { return u * (sigma + g * sigma * (1 - sigma)); }
@@ -24,9 +24,12 @@ struct SwigluGradients {
   GradOut<T> gate, up;  // [n]
 };
 
-template <class T>
-void swiglu_forward(CpuQueue, int64_t n, const T* gate, const T* up, T* h);
-template <class T>
-void swiglu_backward(CpuQueue, int64_t n, const T* gate, const T* up, const SwigluGradients<T>&);
+#define KAPPA_DECLARE(Queue)                                               \
+  template <class T>                                                       \
+  void swiglu_forward(Queue, int64_t n, const T* gate, const T* up, T* h); \
+  template <class T>                                                       \
+  void swiglu_backward(Queue, int64_t n, const T* gate, const T* up, const SwigluGradients<T>&);
+KAPPA_ON_EVERY_QUEUE(KAPPA_DECLARE)
+#undef KAPPA_DECLARE
 
 }  // namespace kappa

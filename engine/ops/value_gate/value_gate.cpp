@@ -33,13 +33,13 @@ Tensor value_gate(const ValueGateInputs& in) {
   const ValueGateExtents n{.tokens = v[0] * v[1], .heads = v[2], .head_size = v[3], .channels = in.x.dim(2)};
   Tensor y = Tape::output({in.v, in.embedding, in.x, in.weight}, v, dtype, device);
   dispatch(op, dtype, device,
-           [&]<class T>(T, auto queue) { value_gate_forward(queue, values_of<T>(n, in), in.v.data<T>(), y.data<T>()); });
+           [&]<class T>(T, CpuQueue queue) { value_gate_forward(queue, values_of<T>(n, in), in.v.data<T>(), y.data<T>()); });
 
   // Kept for the way back: the inputs' values, but of v only the gradient.
   ValueGateInputs kept = in;
   kept.v = Tensor();
   Tape::record(op, {y}, [n, kept, dtype, device, dv = in.v.gradient(), dy = y.gradient()] {
-    dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
+    dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
       const ValueGateGradients<T> gradients{.dy = read<T>(dy),
                                             .v = contribute<T>(dv),
                                             .embedding = contribute<T>(kept.embedding),

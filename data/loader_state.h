@@ -1,0 +1,24 @@
+#pragma once
+// Where a loader of packed rows stands between two batches, and how that is written down.
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "data/packer.h"
+
+namespace kappa {
+
+struct LoaderState {
+  uint64_t stream = 0;  // SegmentStream::fingerprint()
+  RankOf rank = {};
+  PackerState packer;
+  bool operator==(const LoaderState&) const = default;
+};
+
+/// {"stream", "rank", "world", "slices", "waiting": [[segment, used], …]}: as many segments as wait in the packer's buffer,
+/// however long they are and however much was read.
+nlohmann::ordered_json to_json(const LoaderState& state);
+
+/// Throws nlohmann::json::exception if a key is missing or of another type.
+LoaderState loader_state(const nlohmann::ordered_json& json);
+
+}  // namespace kappa

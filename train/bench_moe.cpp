@@ -1,0 +1,259 @@
+#include "train/bench_moe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "engine/autograd/tape.h"
+#include "engine/core/philox.h"
+#include "engine/cuda/runtime.h"
+#include "engine/device/grid_gemm.h"
+#include "engine/device/thread_pool.h"
+#include "engine/tensor/dispatch.h"
+#include "model/moe.h"
+
+namespace kappa {
+namespace {
+
+void wait_for(Device device) {
+  if (device == Device::cuda) cuda::synchronize();
+}
+
+template <class Body>
+double seconds_of(Device device, Body body) {
+  wait_for(device);
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  wait_for(device);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/// Numbers from the normal distribution.
+Tensor random_tensor(Shape shape, DType dtype, Device device, std::string_view stream) {
+  const Tensor x = Tensor::empty(shape, dtype);
+  const Random random(1, stream, 0);
+  dispatch("random", dtype, Device::cpu, [&]<class T>(T, CpuQueue) {
+    parallel_ranges(x.size(), 65536, [&](Range r) {
+      for (int64_t i = r.begin; i < r.end; ++i) x.data<T>()[i] = T(random.normal<float>(i));
+    });
+  });
+  return moved(x, device);
+}
+
+/// A gradient for an output: `dy` itself.
+void seed(const Tensor& y, const Tensor& dy) {
+  dispatch("seed", y.dtype(), Device::cpu, [&]<class T>(T, CpuQueue) { contribute<T>(y); });
+  const Gradient& g = *y.gradient();
+  copy(dy, Tensor::over(g.memory, dy.shape(), g.dtype, g.device));
+}
+
+ModelConfig layer_config(const MoeBenchOptions& o, bool kappa) {
+  ModelConfig c;
+  c.n_layer = c.n_head = 1;
+  c.n_embd = o.channels, c.n_exp = o.experts, c.moe_top_k = o.top_k;
+  c.moe_start_layer = 0, c.train_capacity = o.capacity;
+  c.use_kappa_swiglu = kappa, c.kappa_start_layer = 0;
+  return resolved(c);
+}
+
+/// The layer with random values in all of its parameters, and what it is given.
+class Layer {
+ public:
+  Layer(const MoeBenchOptions& o, bool kappa)
+      : config_(layer_config(o, kappa)), moe_(Scope(store_, "mlp"), config_, 0, global_), device_(o.device) {
+    const double deviation = 1 / std::sqrt(double(o.channels));
+    for (Parameter& p : store_.parameters()) p.spec.init = Init::normal(p.spec.role == Role::kappa ? 0.5 : deviation);
+    store_.allocate(o.dtype, Narrow::none, o.device);
+    store_.initialize(1);
+    const Shape shape{1, o.tokens, o.channels};
+    x_ = random_tensor(shape, o.dtype, o.device, "bench x");
+    dy_ = random_tensor(shape, o.dtype, o.device, "bench dy");
+    const Tensor one = Tensor::empty({1}, wide(o.dtype));
+    dispatch_wide("one", one, [&]<class W>(W, CpuQueue) { *one.data<W>() = W(1e-3); });
+    dloss_ = moved(one, o.device);
+    const Tensor slope_max = Tensor::empty({1}, wide(o.dtype));
+    dispatch_wide("slope_max", slope_max,
+                  [&]<class W>(W, CpuQueue) { *slope_max.data<W>() = W(config_.moe_kappa_slope_max_scale); });
+    slope_max_ = moved(slope_max, o.device);
+  }
+
+  struct Seconds {
+    double forward, backward;
+  };
+  Seconds pass() {
+    Tensor x = x_.detach();
+    x.track();
+    Tape tape;
+    Moe::Output out;
+    Routing routing;
+    const double forward = seconds_of(device_, [&] { out = moe_(x, slope_max_, Pass{}, {0, 0}, routing); });
+    seed(out.y, dy_), seed(out.aux, dloss_), seed(out.router_z, dloss_);
+    const double backward = seconds_of(device_, [&] { tape.run(); });
+    return {forward, backward};
+  }
+
+ private:
+  ModelConfig config_;
+  ParameterStore store_;
+  GlobalKappa global_;
+  Moe moe_;
+  Device device_;
+  Tensor x_, dy_, dloss_, slope_max_;
+};
+
+/// The medians of forward and of backward passes.
+Layer::Seconds measure(Layer& layer, const MoeBenchOptions& o) {
+  for (int64_t i = 0; i < o.warmup; ++i) layer.pass();
+  std::vector<double> forward, backward;
+  for (int64_t i = 0; i < o.steps; ++i) {
+    const auto seconds = layer.pass();
+    forward.push_back(seconds.forward), backward.push_back(seconds.backward);
+  }
+  return {median(forward), median(backward)};
+}
+
+/// What the device reaches in one large product of the layer's type and one large copy.
+MachinePeaks peaks_of(const MoeBenchOptions& o) {
+  // Large enough to reach them on the device, but for a layer that is itself too small to.
+  const bool large = o.tokens * o.channels >= int64_t{1} << 18;
+  const int64_t side = !large || o.device == Device::emulated ? 64 : o.device == Device::cuda ? 8192 : 1536;
+  const int64_t bytes = int64_t{1} << (!large || o.device == Device::emulated ? 20 : o.device == Device::cuda ? 30 : 26);
+  MachinePeaks peaks{};
+  const auto best = [&](auto body) {
+    double seconds = seconds_of(o.device, body);
+    for (int i = 0; i < 9; ++i) seconds = std::min(seconds, seconds_of(o.device, body));
+    return seconds;
+  };
+  dispatch("peak", o.dtype, o.device, [&]<class T>(T, auto queue) {
+    const Tensor a = random_tensor({side, side}, o.dtype, o.device, "peak a"),
+                 b = random_tensor({side, side}, o.dtype, o.device, "b");
+    const Tensor c = Tensor::empty({side, side}, o.dtype, o.device);
+    peaks.product = 2.0 * double(side * side * side) / best([&] {
+                      gemm(queue, {.m = side, .n = side, .k = side}, a.data<T>(), b.data<T>(), GradOut<T>{c.data<T>()});
+                    });
+  });
+  const Tensor from = Tensor::zeros({bytes / 4}, DType::f32, o.device), to = Tensor::zeros({bytes / 4}, DType::f32, o.device);
+  peaks.copy = 2.0 * double(bytes) / best([&] {
+                 if (o.device == Device::cuda) return copy(from, to);
+                 parallel_ranges(bytes, int64_t{1} << 20, [&](Range r) {
+                   std::memcpy(to.raw() + r.begin, from.raw() + r.begin, size_t(r.end - r.begin));
+                 });
+               });
+  return peaks;
+}
+
+std::vector<MoeBenchRow> rows_of(Layer& layer, const MoeBenchOptions& o) {
+  Profile profile;
+  if (o.device == Device::cuda) profile.wait_with(cuda::synchronize);
+  for (int64_t i = 0; i < o.steps; ++i) layer.pass();
+  std::vector<MoeBenchRow> rows;
+  const auto n = double(o.steps);
+  for (const auto& [key, row] : profile.rows())
+    if (key.first != "seed")
+      rows.push_back({std::string(key.first), key.second, double(row.calls) / n, row.seconds / n, row.flops / n, row.bytes / n});
+  std::ranges::sort(rows, std::greater(), &MoeBenchRow::seconds);
+  return rows;
+}
+
+/// How many tokens would fit, if what a token needs were all there is, and the parameters did not count.
+[[noreturn]] void say_what_fits(const MoeBenchOptions& o, const OutOfMemory& error) {
+  const double rows = double(o.top_k) * o.capacity, element = double(size_of(o.dtype));
+  const double per_token = element * double(o.channels) * (rows * (6 * 4 + 4) + 6);  // g, u, h and gradients; slots; x, y, dy
+  const int64_t capacity = step_slab(o.device).capacity();
+  throw OutOfMemory(fmt::format("{}; here --tokens {} would fit", error.what(),
+                                std::max<int64_t>(1, int64_t(0.9 * double(capacity) / per_token) / 64 * 64)));
+}
+
+}  // namespace
+
+double MoeBenchRow::floor(const MachinePeaks& peaks) const { return std::max(flops / peaks.product, bytes / peaks.copy); }
+
+double MoeBenchReport::floor() const {
+  double sum = 0;
+  for (const MoeBenchRow& row : rows) sum += row.floor(peaks);
+  return sum;
+}
+
+MoeBenchReport bench_moe(const MoeBenchOptions& o) {
+  try {
+    MoeBenchReport report{.options = o};
+    report.device = o.device == Device::cuda  ? cuda::device_name()
+                    : o.device == Device::cpu ? fmt::format("CPU, {} threads", threads())
+                                              : "the host's model of a GPU";
+    {
+      Layer layer(o, true);
+      const auto seconds = measure(layer, o);
+      report.forward = seconds.forward, report.backward = seconds.backward;
+      report.rows = rows_of(layer, o);
+    }
+    if (o.baseline) {
+      Layer layer(o, false);
+      const auto seconds = measure(layer, o);
+      report.baseline = seconds.forward + seconds.backward;
+    }
+    report.peaks = peaks_of(o);
+    return report;
+  } catch (const OutOfMemory& error) {
+    say_what_fits(o, error);
+  }
+}
+
+std::string to_text(const MoeBenchReport& r) {
+  const MoeBenchOptions& o = r.options;
+  std::string text = fmt::format("one MoE layer on {}: {} tokens, {} channels, {} experts, top {}, capacity {}, {}\n\n", r.device,
+                                 o.tokens, o.channels, o.experts, o.top_k, o.capacity, name_of(o.dtype));
+  text += fmt::format("{:<24} {:<9}{:>6}{:>11}{:>12}{:>11}{:>11}{:>9}\n", "op", "", "calls", "ms", "TFLOP/s", "GB/s", "floor ms",
+                      "of it");
+  for (const MoeBenchRow& row : r.rows)
+    text += fmt::format("{:<24} {:<9}{:>6.0f}{:>11.4f}{:>12.3f}{:>11.1f}{:>11.4f}{:>7.0f} %\n", row.op, name_of(row.phase),
+                        row.calls, 1e3 * row.seconds, row.flops / row.seconds / 1e12, row.bytes / row.seconds / 1e9,
+                        1e3 * row.floor(r.peaks), 100 * row.floor(r.peaks) / row.seconds);
+  text += fmt::format("\npeaks here: products {:.2f} TFLOP/s, copies {:.1f} GB/s\n", r.peaks.product / 1e12, r.peaks.copy / 1e9);
+  text += fmt::format("forward {:.3f} ms, backward {:.3f} ms, together {:.3f} ms; floor {:.3f} ms, {:.0f} % of it\n",
+                      1e3 * r.forward, 1e3 * r.backward, 1e3 * r.total(), 1e3 * r.floor(), 100 * r.floor() / r.total());
+  if (r.baseline)
+    text += fmt::format("SwiGLU experts instead: {:.3f} ms; κ costs {:+.1f} %\n", 1e3 * *r.baseline,
+                        100 * (r.total() / *r.baseline - 1));
+  return text;
+}
+
+nlohmann::ordered_json to_json(const MoeBenchReport& r) {
+  const MoeBenchOptions& o = r.options;
+  nlohmann::ordered_json ops = nlohmann::ordered_json::array();
+  for (const MoeBenchRow& row : r.rows)
+    ops.push_back({{"op", row.op},
+                   {"phase", name_of(row.phase)},
+                   {"calls", row.calls},
+                   {"ms", 1e3 * row.seconds},
+                   {"flop", row.flops},
+                   {"bytes", row.bytes},
+                   {"floor_ms", 1e3 * row.floor(r.peaks)},
+                   {"share_of_floor", row.floor(r.peaks) / row.seconds}});
+  nlohmann::ordered_json json{{"device", r.device},
+                              {"tokens", o.tokens},
+                              {"channels", o.channels},
+                              {"experts", o.experts},
+                              {"top_k", o.top_k},
+                              {"capacity", o.capacity},
+                              {"dtype", name_of(o.dtype)},
+                              {"steps", o.steps},
+                              {"peaks", {{"tflop_per_second", r.peaks.product / 1e12}, {"gb_per_second", r.peaks.copy / 1e9}}},
+                              {"forward_ms", 1e3 * r.forward},
+                              {"backward_ms", 1e3 * r.backward},
+                              {"ms", 1e3 * r.total()},
+                              {"floor_ms", 1e3 * r.floor()},
+                              {"ops", ops}};
+  if (r.baseline) json["swiglu_ms"] = 1e3 * *r.baseline, json["price_of_kappa"] = r.total() / *r.baseline - 1;
+  return json;
+}
+
+}  // namespace kappa
