@@ -22,7 +22,7 @@ Json parse_object(const std::string& text, const std::string& file) {
     Json object = Json::parse(text, refuse_twins);
     require(object.is_object(), "{}: expected a JSON object", file);
     return object;
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // also numbers that no double can be
     throw InputError(fmt::format("{}: not JSON: {}", file, printable(error.what())));
   }
 }

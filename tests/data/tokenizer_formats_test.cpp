@@ -103,6 +103,7 @@ TEST_CASE("hugging face: files of the package tokenizers give its ids, and are w
 
 TEST_CASE("hugging face: what would change ids is refused, by its name") {
   REQUIRE(complaint_about_json([](Json&) {}).empty());
+  CHECK(complaint([] { read_hugging_face("{\"a\": 1e9999}", "t.json"); }).starts_with("t.json: not JSON: "));
   const auto refused = [](auto change, const std::string& message) {
     CHECK(complaint_about_json(change) == "t.json: " + message);
   };
