@@ -1,11 +1,14 @@
 // How fast text becomes ids with one thread, and what cannot be avoided: looking at the text's bytes, and cutting it into pieces.
 // Not a test; run by name:
 //
-//     KAPPA_BENCH_TOKENIZER=kappa32k.tiktoken KAPPA_BENCH_FILE=text.txt KAPPA_BENCH_RUNS=5 \
-//         build/release/tests/kappa_tests "bench: encoding of a text"
+//     export KAPPA_BENCH_TOKENIZER=kappa32k.tiktoken KAPPA_BENCH_FILE=text.txt KAPPA_BENCH_RUNS=5
+//     build/release/tests/kappa_tests "bench: encoding of a text"
 //
 // scripts/bench-tokenizer.py runs it in turns with tiktoken.
 
+#include <fmt/format.h>
+
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "data/tokenizer_file.h"
