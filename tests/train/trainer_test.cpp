@@ -397,7 +397,7 @@ TEST_CASE(
   const std::string why = shop.refusal("run", strict);
   CHECK_THAT(why, contains("shards/a.parquet: row group 1, page 1: "));
   CHECK(fs::exists(shop / "run/checkpoints/step_000003"));
-  CHECK(with(metrics(shop / "run"), "train/ntp_loss_step").size() == 3);
+  CHECK(with_key(metrics(shop / "run"), "train/ntp_loss_step").size() == 3);
   shop.run("run", lenient);
   shop.run("whole", lenient);
   lenient.push_back("data.workers=5");
@@ -406,7 +406,7 @@ TEST_CASE(
     check_same_checkpoint(shop / other, shop / "whole", 6);
     CHECK(metrics(shop / other) == metrics(shop / "whole"));
   }
-  CHECK(with(metrics(shop / "whole"), "val/bpb").size() == 2);
+  CHECK(with_key(metrics(shop / "whole"), "val/bpb").size() == 2);
 
   alone[0] = "data.path=" + (shop / "shards/a.parquet").string();
   CHECK_THAT(shop.refusal("alone", alone),
