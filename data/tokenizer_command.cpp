@@ -210,6 +210,11 @@ void add_inspect(CLI::App& tokenizer) {
 void add_tokenizer_command(CLI::App& app) {
   auto* const tokenizer = app.add_subcommand("tokenizer", "Trains tokenizers, and turns texts into ids and back");
   tokenizer->require_subcommand(1);
+  tokenizer->footer(
+      "Examples:\n"
+      "  kappa tokenizer inspect --tokenizer kappa32k.tiktoken --text \"The cat's 1234 lives\"\n"
+      "  kappa tokenizer encode --tokenizer kappa32k.tiktoken texts.jsonl --ids ids.jsonl\n"
+      "kappa tokenizer COMMAND --help explains each.");
   add_train(*tokenizer);
   add_import(*tokenizer);
   add_encode(*tokenizer);

@@ -222,8 +222,6 @@ TEST_CASE("cli: runs that cannot begin") {
   desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
   desk.check_refused(train({"model.depth=4"}), {"model.depth", "model.n_layer", "must then not be given"});
   desk.check_refused(train({"train.warmup_ratio=0.8"}), {"train.warmup_ratio", "train.warmdown_ratio", "together at most 1"});
-  desk.check_refused(train({"train.target_flops=1e15"}),
-                     {"train.target_flops", "train.num_iterations", "one of them must be -1"});
   desk.check_refused(train({"train.lr_schedule_restart_at_step=1"}),
                      {"train.lr_schedule_restart_at_step", "a run of 1, found 1"});
   desk.check_refused(train({"checkpoint.milestones=[5]"}), {"checkpoint.milestones", "a run of 1, found 5"});

@@ -55,7 +55,7 @@ TEST_CASE("docs: every key that a page names is one of a configuration") {
   int named = 0;
   for (const fs::path& page : pages())
     for (const std::string& key :
-         matches(read_file(page), R"([^\w./](((model|train|data|tokenizer|checkpoint|run|audit)\.)([a-z_]\w*)))", 1)) {
+         matches(read_file(page), R"([^\w./-](((model|train|data|tokenizer|checkpoint|run|audit)\.)([a-z_]\w*)))", 1)) {
       if (endings.contains(key.substr(key.find('.') + 1))) continue;
       INFO(page << ": " << key);
       CHECK(keys.contains(key));

@@ -11,8 +11,6 @@ void check(const RunConfig& c, const Schema& schema) {
   schema.require(t.num_iterations > 0 || t.target_flops > 0 || t.target_param_data_ratio > 0,
                  {"train.num_iterations", "train.target_flops", "train.target_param_data_ratio"},
                  "one of them must say how long the run is");
-  schema.require(t.num_iterations < 0 || t.target_flops < 0, {"train.num_iterations", "train.target_flops"},
-                 "both say how long the run is; one of them must be -1");
   schema.require(t.warmup_ratio + t.warmdown_ratio <= 1, {"train.warmup_ratio", "train.warmdown_ratio"},
                  "the learning rates cannot fall before they have risen: together at most 1");
   schema.require(t.total_batch_size < 0 || t.total_batch_size % c.model.sequence_len == 0,

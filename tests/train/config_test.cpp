@@ -81,9 +81,6 @@ TEST_CASE("run config: combinations that cannot be") {
        "train.num_iterations = -1 (default), train.target_flops = -1.0 (default), train.target_param_data_ratio = -1.0: one of "
        "them must say "
        "how long the run is"},
-      {"train: {num_iterations: 10, target_flops: 1.0e+19}",
-       "train.num_iterations = 10, train.target_flops = 1.0e+19 (x.yaml:1): both say how long the run is; one of them must be "
-       "-1"},
       {"train: {warmup_ratio: 0.6}",
        "train.warmup_ratio = 0.6, train.warmdown_ratio = 0.5 (default): the learning rates cannot fall before they have risen: "
        "together at most 1"},
