@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(threads) tokens_to_slots_kernel(RowsToMove<T> 
   const int64_t token = token_of_warp(), channels = move.channels, top_k = move.routing.n.top_k;
   if (token >= move.routing.n.tokens) return;
   for (int64_t first = 0; first < channels; first += held * warp_lanes * width) {
-    Pack<T, width> row[held];
+    Pack<T, width> row[held] = {};  // lanes behind the end hold zeros
     for_held<width>(first, channels, [&](int j, int64_t c) { row[j] = load_pack<width>(move.rows + token * channels + c); });
     for (int64_t a = token * top_k; a < (token + 1) * top_k; ++a) {
       const int64_t slot = move.routing.slot(a);
