@@ -7,6 +7,11 @@
 
 namespace kappa {
 
+static constexpr double loss_decay = 0.9;
+
+double follow_loss(double running, double loss) { return running + (1 - loss_decay) * (loss - running); }
+double debiased_loss(double running, int64_t losses) { return running / (1 - std::pow(loss_decay, double(losses))); }
+
 nlohmann::ordered_json step_metrics(const RunConfig& config, const RunSizes& sizes, int64_t t, const StepLosses& losses,
                                     double smooth_loss, const MetricsClock& clock) {
   const BatchPlan& batches = sizes.batches;

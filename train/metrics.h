@@ -17,6 +17,11 @@ struct MetricsClock {
   double total_seconds;
 };
 
+/// The running mean of the losses so far, and the same without the bias of its beginning at 0 (s ← 0.9·s + 0.1·loss, shown as
+/// s/(1 − 0.9ⁿ) after n losses).
+double follow_loss(double running, double loss);
+double debiased_loss(double running, int64_t losses);
+
 /// The line of step t, whose update has been made. `smooth_loss` is the debiased mean of the next token's loss.
 nlohmann::ordered_json step_metrics(const RunConfig& config, const RunSizes& sizes, int64_t t, const StepLosses& losses,
                                     double smooth_loss, const MetricsClock& clock);

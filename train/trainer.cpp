@@ -133,7 +133,7 @@ class Trainer {
     run_seconds_ += seconds;
     interval_.interval_seconds += seconds;
     interval_.interval_steps += 1;
-    state_.smooth_loss += 0.1 * (losses.at("ntp_loss") - state_.smooth_loss);
+    state_.smooth_loss = follow_loss(state_.smooth_loss, losses.at("ntp_loss"));
     if (state_.step == first_step_ + 1)
       progress_.say(fmt::format("activations {:.0f} MiB", double(host_step_slab().peak()) / double(1 << 20)));
     const double pace = run_seconds_ / double(state_.step - first_step_);
@@ -147,7 +147,7 @@ class Trainer {
                       .bits_per_byte = state_.bits_per_byte < 0 ? std::nullopt : std::optional(state_.bits_per_byte)});
   }
 
-  double smooth_loss() const { return state_.smooth_loss / (1 - std::pow(0.9, double(state_.step))); }
+  double smooth_loss() const { return debiased_loss(state_.smooth_loss, state_.step); }
 
   void log(int64_t t, const StepLosses& losses, const nlohmann::ordered_json& seen) {
     interval_.total_seconds = state_.seconds;
