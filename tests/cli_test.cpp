@@ -219,7 +219,11 @@ TEST_CASE("cli: runs that cannot begin") {
                      {"tokenizer.vocab_size", "250"});  // 250 tokens are fewer than there are bytes
   desk.check_refused(train({text, "data.validation=0.5", "train.total_batch_size=100"}),
                      {"train.total_batch_size", "model.sequence_len"});
-  desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}), {"device"});
+  desk.check_refused(train({text, "data.validation=0.5", "device=cuda"}),
+                     {"device: cuda has no kernels for the model's ops yet"});
+  Words on_gpu = train({text, "data.validation=0.5"});
+  on_gpu.insert(on_gpu.end(), {"--device", "cuda"});
+  desk.check_refused(on_gpu, {"device: cuda has no kernels for the model's ops yet"});
   desk.check_refused(train({"model.depth=4"}), {"model.depth", "model.n_layer", "must then not be given"});
   desk.check_refused(train({"train.warmup_ratio=0.8"}), {"train.warmup_ratio", "train.warmdown_ratio", "together at most 1"});
   desk.check_refused(train({"train.lr_schedule_restart_at_step=1"}),

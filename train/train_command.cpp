@@ -12,7 +12,7 @@ namespace kappa {
 
 void add_train_command(CLI::App& app) {
   struct Options {
-    std::string config;
+    std::string config, device;
     std::vector<std::string> overrides;
     int threads = -1;
     bool dry_run = false, json = false;
@@ -21,6 +21,7 @@ void add_train_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   command->add_option("CONFIG", o->config, "YAML; configs/reference.yaml explains every key")->required();
   command->add_option("--set", o->overrides, "SECTION.KEY=VALUE instead of the file's");
+  command->add_option("--device", o->device, "where, instead of the file's")->check(CLI::IsMember({"cpu", "cuda", "emulated"}));
   command->add_option("--threads", o->threads, "how many; 0: one a core")->check(CLI::Range(0, 1024));
   auto* const dry = command->add_flag("--dry-run", o->dry_run, "print what the run will be, and do nothing");
   command->add_flag("--json", o->json, "with --dry-run: as one JSON object")->needs(dry);
@@ -29,6 +30,7 @@ void add_train_command(CLI::App& app) {
       "  kappa train configs/quickstart.yaml --set train.num_iterations=100 --set run.dir=runs/short\n"
       "  kappa train configs/quickstart.yaml --dry-run");
   command->callback([o] {
+    if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     const RunConfig config = load_run_config(o->config, o->overrides);
     set_threads(o->threads >= 0 ? o->threads : int(config.threads));
     if (o->dry_run) {
