@@ -1,6 +1,7 @@
 // Every registered case of every op, held against what is true of all of them (support/op_case.h).
 
 #include "tests/support/op_case.h"
+#include "tests/support/sum_tolerance.h"
 
 #include <algorithm>
 #include <cmath>
@@ -221,7 +222,7 @@ void check_equal(const OpCase& c, DType dtype, const std::vector<std::vector<dou
   for (size_t r = 0; r < expected.size(); ++r) {
     INFO("result " << r << " of " << expected.size() << " in " << name_of(dtype));
     const double off = relative_distance(found[r], expected[r]);
-    CHECK(off <= (dtype == DType::f64 ? 1e-14 : dtype == DType::f32 ? 1e-6 : c.bf16_roundings * 0x1p-9));
+    CHECK(off <= (dtype == DType::f64 ? 1e-14 : dtype == DType::f32 ? sum_tolerance : c.bf16_roundings * 0x1p-9));
     if (dtype != DType::bf16) continue;
     double norm = 0;
     for (double value : expected[r]) norm += value * value;

@@ -91,8 +91,9 @@ TEST_CASE("hugging face: files of the package tokenizers give its ids, and are w
     }
     // The merges, too, are those of the file that was read.
     const auto merges = [](const fs::path& path) {
+      const Json file = Json::parse(read_file(path));
       std::vector<std::string> all;
-      for (const auto& merge : Json::parse(read_file(path))["model"]["merges"])
+      for (const auto& merge : file["model"]["merges"])
         all.push_back(merge.is_string() ? merge.get<std::string>()
                                         : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
       return all;

@@ -16,6 +16,7 @@
 #include "engine/ops/swiglu/swiglu.h"
 #include "tests/support/catch.h"
 #include "tests/support/gpu.h"
+#include "tests/support/sum_tolerance.h"
 #include "tests/support/values.h"
 
 using namespace kappa;
@@ -153,7 +154,7 @@ void compare(Device device, const Sizes& n, int64_t channels, Logits kind, Confi
   const auto found = everything_of(device, DType::f32, n, channels, kind, confidence);
   for (size_t r = 0; r < expected.size(); ++r) {
     INFO("result " << r);
-    CHECK(relative_distance(found[r], expected[r]) <= 1e-6);
+    CHECK(relative_distance(found[r], expected[r]) <= sum_tolerance);
   }
   for (auto order : {host_grid::Order::descending, host_grid::Order::shuffled}) {  // the same bits again, in any order
     const host_grid::OrderScope scope(order);
