@@ -39,6 +39,8 @@ struct OpCase {
   std::function<double(size_t k)> grad_factor = [](size_t) { return 1.0; };
   /// Roundings to bfloat16 that lie in a row between inputs and results, where the op rounds inside too.
   double bf16_roundings = 1;
+  /// What the terms of sums may err by in a model of bfloat16, relative to the size of a result: seen where a sum cancels.
+  double bf16_terms = 0x1p-20;
 };
 
 /// Cases register themselves: `static const Case swiglu{{.op = "swiglu", …}};`
