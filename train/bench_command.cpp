@@ -33,6 +33,7 @@ static void add_bench_moe_command(CLI::App& bench) {
   command->add_option("--capacity", o->bench.capacity, "factor")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
   command->add_option("--steps", o->bench.steps, "passes that are measured")->check(positive)->capture_default_str();
   command->add_option("--warmup", o->bench.warmup, "passes before them")->check(CLI::Range(0, 1 << 30))->capture_default_str();
+  command->add_option("--plans", o->bench.plans, "keep the GPU's choice of algorithms for products in this file");
   command->add_option("--baseline", o->baseline, "swiglu: the same layer without κ too")->check(CLI::IsMember({"swiglu"}));
   command->add_option("--threads", o->threads, "of the CPU; 0: one a core")->check(CLI::Range(0, 1024));
   command->add_flag("--json", o->json, "one JSON object instead of the table");

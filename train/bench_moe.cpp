@@ -10,6 +10,7 @@
 #include "engine/autograd/tape.h"
 #include "engine/core/philox.h"
 #include "engine/cuda/runtime.h"
+#include "engine/device/gemm_plans.h"
 #include "engine/device/grid_gemm.h"
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/dispatch.h"
@@ -184,6 +185,8 @@ double MoeBenchReport::floor() const {
 }
 
 MoeBenchReport bench_moe(const MoeBenchOptions& o) {
+  if (!o.plans.empty() && !keep_gemm_plans(o.device, o.plans))
+    throw InputError(fmt::format("{}: expected the plans of this GPU and library, found another's", o.plans.string()));
   try {
     MoeBenchReport report{.options = o};
     report.device = o.device == Device::cuda  ? cuda::device_name()

@@ -1,6 +1,7 @@
 #pragma once
 // The benchmark of one MoE layer, forward and backward, on any device: where its time goes, op by op, each beside its floor.
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -18,7 +19,8 @@ struct MoeBenchOptions {
   DType dtype = DType::bf16;
   Device device = Device::cpu;
   int64_t steps = 10, warmup = 3;
-  bool baseline = false;  // measure the layer without κ too
+  bool baseline = false;             // measure the layer without κ too
+  std::filesystem::path plans = {};  // a file for the GPU's choice of algorithms; empty: chosen anew
 };
 
 /// One op in one phase; numbers of a pass, on average.

@@ -4,6 +4,7 @@
 //     config.yaml                 every key, resolved; config.until_NNNNNN.yaml: as it was before a change of course
 //     tokenizer.{tiktoken,json,token_bytes.json}
 //     metrics.jsonl               one JSON object a line, each with its "step"
+//     gemm_plans.txt              on a GPU: which algorithm computes which product (engine/device/gemm_plans.h)
 //     checkpoints/step_NNNNNN/    (checkpoint.h)
 
 #include <filesystem>
@@ -26,6 +27,7 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path gemm_plans() const { return path_ / "gemm_plans.txt"; }
 
   /// Appends a line to metrics.jsonl.
   void log(const nlohmann::ordered_json& metrics) const;

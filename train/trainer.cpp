@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/core/signals.h"
+#include "engine/device/gemm_plans.h"
 #include "eval/bits_per_byte.h"
 #include "model/checkpoint_folder.h"
 #include "model/generator.h"
@@ -69,6 +70,8 @@ class Trainer {
   }
 
   void begin() {
+    if (!keep_gemm_plans(config_.device, folder_.gemm_plans()))
+      progress_.say("warning: the plans of products are another GPU's or library's; the bits will differ from here on");
     if (const auto checkpoint = newest_checkpoint(folder_.checkpoints())) {
       state_ = load_checkpoint(*checkpoint, model_, optimizer_);
       loader_.restore(state_.loader);

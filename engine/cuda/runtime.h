@@ -49,7 +49,7 @@ class Stopwatch {
   double stop();
 
  private:
-  void *begin_, *end_;  // events
+  [[maybe_unused]] void *begin_, *end_;  // events
 };
 
 /// What keeps a program of CUDA `toolkit` (13000 for 13.0) from using the GPU, in one line, or nothing: `driver` is the highest

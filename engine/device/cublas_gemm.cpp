@@ -178,8 +178,7 @@ void gemm(CudaQueue queue, const GemmShape& s, const T* a, const T* b, GradOut<C
   cublas_lt().check(product.run(a, b, c.data, std::bit_cast<cublasLtMatmulAlgo_t>(*plan)), "matrix product " + key);
 }
 
-std::string gemm_plans_of_gpu() { return plans().text(cublas_lt().name()); }
-bool load_gemm_plans_of_gpu(std::string_view text, std::string_view file) { return plans().load(text, cublas_lt().name(), file); }
+bool keep_gemm_plans_of_gpu(const std::filesystem::path& file) { return plans().keep(file, cublas_lt().name()); }
 
 template void gemm(CudaQueue, const GemmShape&, const double*, const double*, GradOut<double>);
 template void gemm(CudaQueue, const GemmShape&, const float*, const float*, GradOut<float>);

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "engine/core/error.h"
+#include "engine/core/file.h"
 
 namespace kappa {
 
@@ -14,6 +15,11 @@ std::string GemmPlans::key(DType in, DType out, const GemmShape& s, bool add, bo
 std::optional<GemmPlans::Algorithm> GemmPlans::find(const std::string& key) const {
   const auto found = plans_.find(key);
   return found == plans_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void GemmPlans::set(const std::string& key, const Algorithm& algorithm) {
+  plans_[key] = algorithm;
+  if (!file_.empty()) write_file(file_, text(library_));
 }
 
 std::string GemmPlans::text(std::string_view library) const {
@@ -54,8 +60,20 @@ bool GemmPlans::load(std::string_view text, std::string_view library, std::strin
     require(algorithm.has_value(), "{}: line {}: expected a shape and 128 hexadecimal digits, found \"{}\"", file, number, line);
     loaded[std::string(line.substr(0, space))] = *algorithm;
   }
-  if (ours) plans_.merge(loaded);
+  if (!ours) return false;
+  loaded.merge(plans_);
+  plans_ = std::move(loaded);
+  return true;
+}
+
+bool GemmPlans::keep(const std::filesystem::path& file, std::string_view library) {
+  const bool ours = !std::filesystem::exists(file) || load(read_file(file), library, file.string());
+  file_ = file, library_ = library;
   return ours;
+}
+
+bool keep_gemm_plans(Device device, const std::filesystem::path& file) {
+  return device != Device::cuda || keep_gemm_plans_of_gpu(file);
 }
 
 }  // namespace kappa

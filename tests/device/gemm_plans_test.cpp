@@ -1,10 +1,13 @@
 #include "engine/device/gemm_plans.h"
 
 #include "engine/core/error.h"
+#include "engine/core/file.h"
 #include "engine/cuda/runtime.h"
 #include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
 
 using namespace kappa;
+using namespace kappa::test;
 
 TEST_CASE("gemm plans: text and back") {
   GemmPlans plans;
@@ -25,6 +28,33 @@ TEST_CASE("gemm plans: text and back") {
   GemmPlans elsewhere;
   CHECK_FALSE(elsewhere.load(text, "library 2 on GPU 2", "file"));  // its algorithms mean nothing there
   CHECK(elsewhere.size() == 0);
+}
+
+TEST_CASE("gemm plans: a run keeps its own, and begins with them") {
+  const TempFolder folder;
+  const auto file = folder.path() / "gemm_plans.txt";
+  const GemmPlans::Algorithm first{1}, second{2}, other{3};
+  GemmPlans run;
+  run.set("before", first);
+  REQUIRE(run.keep(file, "library on GPU"));
+  run.set("after", second);
+  CHECK(read_file(file) == run.text("library on GPU"));
+
+  GemmPlans resumed;
+  resumed.set("before", other);  // what is in the file was there first
+  REQUIRE(resumed.keep(file, "library on GPU"));
+  CHECK(resumed.find("before") == first);
+  CHECK(resumed.find("after") == second);
+
+  GemmPlans moved;
+  CHECK_FALSE(moved.keep(file, "library on another GPU"));
+  CHECK(moved.size() == 0);
+  moved.set("before", other);
+  CHECK(read_file(file) == moved.text("library on another GPU"));
+
+  write_file(file, "library on GPU\nbefore 0");
+  CHECK_THROWS_WITH(GemmPlans().keep(file, "library on GPU"), contains("gemm_plans.txt: line 2: not ended; the file is cut off"));
+  CHECK(keep_gemm_plans(Device::cpu, file));  // where nothing is to be chosen nothing is looked at
 }
 
 TEST_CASE("gemm plans: a text that is none is named with its line") {
