@@ -54,6 +54,7 @@ __device__ inline void expect_aligned(const void*, size_t) {}
 
 #include "engine/device/host_grid.h"
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are CUDA's
 #define __global__
 #define __device__
 #define __launch_bounds__(threads)
@@ -61,27 +62,27 @@ __device__ inline void expect_aligned(const void*, size_t) {}
 namespace kappa {
 inline namespace on_host {
 
-using host_grid::blockDim, host_grid::blockIdx, host_grid::gridDim, host_grid::threadIdx, host_grid::expect_aligned;
-using Site = std::source_location;  // where the kernel calls: lanes that must meet have to meet at one line
+using host_grid::blockDim, host_grid::blockIdx, host_grid::gridDim, host_grid::threadIdx, host_grid::expect_aligned,
+    host_grid::Site;
 
-inline void __syncthreads(Site at = Site::current()) { host_grid::block_barrier(at); }
-inline void __syncwarp(unsigned mask = ~0u, Site at = Site::current()) { host_grid::Met<char>(mask, 0, at); }
+inline void __syncthreads(Site at = {}) { host_grid::block_barrier(at); }
+inline void __syncwarp(unsigned mask = ~0u, Site at = {}) { host_grid::Met<char>(mask, 0, at); }
 
 template <class T>
-T __shfl_sync(unsigned mask, T v, unsigned source, Site at = Site::current()) {
+T __shfl_sync(unsigned mask, T v, unsigned source, Site at = {}) {
   return host_grid::Met<T>(mask, v, at)[source % 32];
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T v, unsigned bits, Site at = Site::current()) {
+T __shfl_xor_sync(unsigned mask, T v, unsigned bits, Site at = {}) {
   return host_grid::Met<T>(mask, v, at)[host_grid::lane() ^ bits];
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T v, unsigned delta, Site at = Site::current()) {
+T __shfl_up_sync(unsigned mask, T v, unsigned delta, Site at = {}) {
   const host_grid::Met<T> all(mask, v, at);
   return host_grid::lane() >= delta ? all[host_grid::lane() - delta] : v;
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T v, unsigned delta, Site at = Site::current()) {
+T __shfl_down_sync(unsigned mask, T v, unsigned delta, Site at = {}) {
   const host_grid::Met<T> all(mask, v, at);
   return host_grid::lane() + delta < 32 ? all[host_grid::lane() + delta] : v;
 }
@@ -94,17 +95,18 @@ unsigned votes(const host_grid::Met<T>& all, Holds holds) {
   return lanes;
 }
 template <class T>
-unsigned __match_any_sync(unsigned mask, T v, Site at = Site::current()) {
+unsigned __match_any_sync(unsigned mask, T v, Site at = {}) {
   return votes(host_grid::Met<T>(mask, v, at), [v](const T& other) { return other == v; });
 }
-inline unsigned __ballot_sync(unsigned mask, bool v, Site at = Site::current()) {
+inline unsigned __ballot_sync(unsigned mask, bool v, Site at = {}) {
   return votes(host_grid::Met<bool>(mask, v, at), [](bool other) { return other; });
 }
-inline bool __any_sync(unsigned mask, bool v, Site at = Site::current()) { return __ballot_sync(mask, v, at) != 0; }
-inline bool __all_sync(unsigned mask, bool v, Site at = Site::current()) { return __ballot_sync(mask, v, at) == mask; }
+inline bool __any_sync(unsigned mask, bool v, Site at = {}) { return __ballot_sync(mask, v, at) != 0; }
+inline bool __all_sync(unsigned mask, bool v, Site at = {}) { return __ballot_sync(mask, v, at) == mask; }
 
 inline int __popc(unsigned bits) { return std::popcount(bits); }
 inline int __ffs(int bits) { return bits == 0 ? 0 : std::countr_zero(unsigned(bits)) + 1; }
+// NOLINTEND(bugprone-reserved-identifier)
 
 // Integers alone: sums of floats in the order in which threads happen to run are what this engine does not do.
 inline int32_t atomicAdd(int32_t* to, int32_t value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }

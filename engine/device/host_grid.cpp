@@ -26,8 +26,10 @@ void AnnotateIgnoreWritesBegin(const char* file, int line);
 void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 #else
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are ThreadSanitizer's
 #define __tsan_acquire(address) static_cast<void>(address)
 #define __tsan_release(address) static_cast<void>(address)
+// NOLINTEND(bugprone-reserved-identifier)
 #endif
 
 namespace kappa::host_grid {
@@ -46,8 +48,8 @@ enum class Doing : uint8_t { ready, waits_for_block, waits_for_warp, done };
 struct Thread {
   Fiber fiber;
   Doing doing = Doing::ready;
-  std::source_location where;  // of the barrier or collective it waits at
-  unsigned mask = 0;           // and for a collective: with whom, bringing what, receiving where
+  Site where;         // of the barrier or collective it waits at
+  unsigned mask = 0;  // and for a collective: with whom, bringing what, receiving where
   const void* value = nullptr;
   void* all = nullptr;
   size_t size = 0;
@@ -84,10 +86,10 @@ struct Launch {
 
 thread_local Launch* current = nullptr;
 
-std::string at(const std::source_location& where) { return fmt::format("{}:{}", where.file_name(), where.line()); }
+std::string at(const Site& where) { return fmt::format("{}:{}", where.file, where.line); }
 
-bool same_line(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
+bool same_line(const Site& a, const Site& b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
 [[noreturn]] void fail(const std::string& what) {
@@ -122,7 +124,7 @@ void resume(Launch& launch, size_t thread) {
   std::rethrow_exception(std::exchange(launch.failure, nullptr));
 }
 
-void wait(Thread& thread, Doing what, std::source_location where) {
+void wait(Thread& thread, Doing what, Site where) {
   thread.doing = what;
   thread.where = where;
   thread.fiber.suspend();
@@ -291,7 +293,7 @@ OrderScope::OrderScope(Order chosen, uint64_t seed)
     : outer_(std::exchange(order, chosen)), outer_seed_(std::exchange(order_seed, seed)) {}
 OrderScope::~OrderScope() { order = outer_, order_seed = outer_seed_; }
 
-void block_barrier(std::source_location where) {
+void block_barrier(Site where) {
   Launch& launch = *current;
   char* const turn = &launch.barrier_turn[launch.barriers % 2];
   __tsan_release(turn);
@@ -299,7 +301,7 @@ void block_barrier(std::source_location where) {
   __tsan_acquire(turn);
 }
 
-void meet(unsigned mask, const void* value, size_t size, void* all, std::source_location where) {
+void meet(unsigned mask, const void* value, size_t size, void* all, Site where) {
   Thread& thread = current->threads[current->running];
   if (!(mask >> lane() & 1))
     fail(fmt::format("lane {} calls {} with a mask that is without it ({:#x})", lane(), at(where), mask));

@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <source_location>
 #include <stdexcept>
 
 struct dim3 {
@@ -48,12 +47,20 @@ class OrderScope {
   uint64_t outer_seed_;
 };
 
+/// A line of a kernel, by default the one that calls: lanes that must meet have to meet at one line. (std::source_location, which
+/// clang 14 does not have.)
+struct Site {
+  const char* file;
+  int line;
+  constexpr Site(const char* in = __builtin_FILE(), int at = __builtin_LINE()) : file(in), line(at) {}
+};
+
 /// __syncthreads: returns once every living thread of the block waits at this line.
-void block_barrier(std::source_location where);
+void block_barrier(Site where);
 
 /// The one warp primitive. The lanes of `mask` meet here, each with a value of `size` ≤ 16 bytes; each leaves with those of all
 /// in all[lane].
-void meet(unsigned mask, const void* value, size_t size, void* all, std::source_location where);
+void meet(unsigned mask, const void* value, size_t size, void* all, Site where);
 unsigned lane();
 /// The values that met; asking for one of a lane outside of the mask is an error.
 [[noreturn]] void absent_lane(unsigned lane, unsigned mask);
@@ -61,7 +68,7 @@ unsigned lane();
 template <class T>
 class Met {
  public:
-  Met(unsigned mask, const T& value, std::source_location where) : mask_(mask) {
+  Met(unsigned mask, const T& value, Site where) : mask_(mask) {
     static_assert(sizeof(T) <= 16);
     meet(mask, &value, sizeof(T), values_, where);
   }

@@ -95,7 +95,9 @@ TEST_CASE("parquet: files of other writers") {
   const auto folder = source_dir() / "tests/data/fixtures/parquet";
   const auto all = nlohmann::json::parse(read_file(folder / "expected.json"));
   int files = 0;
-  for (const auto& [name, expected] : all.items()) {
+  for (const auto& recorded : all.items()) {
+    const std::string& name = recorded.key();
+    const auto& expected = recorded.value();
     INFO(name);
     const std::string bytes = read_file(folder / name);
     const bool has_codec = complaint([&] { File::of_bytes(bytes, name); }).find("built without") == std::string::npos;

@@ -130,7 +130,7 @@ __global__ void stuck_kernel() {
   if (threadIdx.x >= 7) __syncwarp();
 }
 __global__ void two_lines_kernel() {
-  if (threadIdx.x < 7)
+  if (threadIdx.x < 7)  // NOLINT(bugprone-branch-clone)
     __syncthreads();
   else
     __syncthreads();

@@ -208,8 +208,8 @@ TEST_CASE("generate: Ctrl-C ends it, cleanly") {
 
 TEST_CASE("generate: without --max-tokens as many as there are positions") {
   const Study study;
-  const std::string ids = study.said(study.generate({"--prompt-ids", "1,2,3", "--ids", "--stop", "none"}));
-  CHECK(std::ranges::count(ids, ',') + 1 == 197);
+  const std::string printed = study.said(study.generate({"--prompt-ids", "1,2,3", "--ids", "--stop", "none"}));
+  CHECK(std::ranges::count(printed, ',') + 1 == 197);
 }
 
 TEST_CASE("generate: prompts and numbers that cannot be") {

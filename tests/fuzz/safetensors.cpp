@@ -23,7 +23,7 @@ void fuzz_safetensors(const std::string& bytes) {
 }
 
 std::vector<std::string> safetensors_seeds() {
-  const auto file = [](std::string header, size_t data) {
+  const auto file = [](const std::string& header, size_t data) {
     const char length[8] = {char(header.size() & 255), char(header.size() >> 8)};
     return std::string(length, 8) + header + std::string(data, 'x');
   };
