@@ -135,13 +135,15 @@ std::vector<OpCase> layer_ops(const Sizes& n, int64_t channels, Logits kind) {
        .call = [](const Tensors& in) -> Tensors {
          return {kappa_swiglu({in[0], in[1], in[2], in[3], in[4], in[5]})};
        },
-       .bf16_roundings = 8},  // κ is rounded too, and its derivative is steep in g
+       .bf16_roundings = 8,  // κ is rounded too, and its derivative is steep in g
+       .bf16_terms = 0x1p-7},
       {.op = "kappa_swiglu without a confidence",
        .inputs = {slots, slots, per_unit, slope_max},
        .call = [](const Tensors& in) -> Tensors {
          return {kappa_swiglu({.gate = in[0], .up = in[1], .bias = in[2], .slope_max = in[3]})};
        },
-       .bf16_roundings = 8},
+       .bf16_roundings = 8,
+       .bf16_terms = 0x1p-7},
       {.op = "swiglu", .inputs = {slots, slots}, .call = [](const Tensors& in) -> Tensors { return {swiglu(in[0], in[1])}; }},
       {.op = "moe_combine",
        .inputs = {slots, per_choice, choices},

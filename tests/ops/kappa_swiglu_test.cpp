@@ -26,7 +26,8 @@ OpCase case_of(const char* what, int64_t e, int64_t s, int64_t f, double slope_m
                      {Kind::wide_activation, {e, s}},
                      {Kind::parameter, {e, f}}},
           .call = confident,
-          .bf16_roundings = 8};  // κ is rounded too, and its derivative is steep in g
+          .bf16_roundings = 8,  // κ is rounded too, and its derivative is steep in g
+          .bf16_terms = 0x1p-7};
 }
 
 OpCase constant_case() {

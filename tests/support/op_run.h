@@ -36,8 +36,8 @@ class Run {
 /// Runs the case on `device` in every type and checks what it gives:
 ///   float64   the CPU's, up to the order of sums;
 ///   float32   what the CPU computes in float64 from the same inputs, to 1e-6 of the norm;
-///   bfloat16  the CPU's: what is stored as bfloat16 within one rounding, value by value, the rest as float32; from an op that
-///             rounds inside, too, as many roundings as the case declares.
+///   bfloat16  the CPU's: what is stored as bfloat16 within one rounding, value by value, few of them apart at all, and the rest
+///             as float32; from an op that rounds inside, too, as many roundings as the case declares.
 /// On the host's model of the grid, also that the bits are the same in any order of threads. Throws what the op throws.
 void check_against_cpu(const OpCase& c, Device device);
 
