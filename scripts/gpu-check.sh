@@ -57,8 +57,9 @@ run() {
     echo 'compute-sanitizer               missing: not run'
     json+=('"compute-sanitizer": {"status": "missing", "seconds": 0}')
   fi
-  step bench "$programs/kappa" bench moe --device cuda --baseline swiglu --json
-  step bench-table "$programs/kappa" bench moe --device cuda
+  step bench "$programs/kappa" bench moe --device cuda --baseline swiglu --json --plans "$out/gemm_plans.txt"
+  step bench-table "$programs/kappa" bench moe --device cuda --plans "$out/gemm_plans.txt"  # with the algorithms of the run before
+  step plans grep -c ' m=65536 n=64 k=768 ' "$out/gemm_plans.txt"
   [ -s "$out/bench-table.log" ] && cat "$out/bench-table.log"
 
   {
