@@ -13,30 +13,7 @@ constexpr int64_t choice_grain = 4096;  // tokens or slots with one number each
 constexpr int64_t sum_width = 256;      // channels whose sums are carried at a time
 
 template <class T, bool weighted>
-KAPPA_WIDE void fill_slots(const RowsToMove<T>& move, GradOut<T> slots, Range range) {
-  using W = Wide<T>;
-  const int64_t channels = move.channels, top_k = move.routing.n.top_k;
-  for (int64_t slot = range.begin; slot < range.end; ++slot) {
-    const int64_t a = move.routing.assignment[slot];
-    T* const to = slots.data + slot * channels;
-    if (a < 0) {
-      if (!slots.add) std::fill_n(to, channels, T(W(0)));
-      continue;
-    }
-    const T* const from = move.rows + a / top_k * channels;
-    if (!weighted && !slots.add) {
-      std::copy_n(from, channels, to);
-      continue;
-    }
-    const W weight = weighted ? move.weights[a] : W(1);
-    const GradOut<T> place{to, slots.add};
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) place.put(c, weight * W(from[c]));
-  }
-}
-
-template <class T, bool weighted>
-KAPPA_WIDE void sum_slots(const RowsToMove<T>& move, GradOut<T> tokens, Range range) {
+KAPPA_WIDE void sum_slots(const RowsToMove<T>& move, const Wide<T>* weights, GradOut<T> tokens, Range range) {
   using W = Wide<T>;
   const int64_t channels = move.channels, top_k = move.routing.n.top_k;
   for (int64_t token = range.begin; token < range.end; ++token)
@@ -47,7 +24,7 @@ KAPPA_WIDE void sum_slots(const RowsToMove<T>& move, GradOut<T> tokens, Range ra
         const int64_t slot = move.routing.slot(a);
         if (slot < 0) continue;
         const T* const row = move.rows + slot * channels + first;
-        const W weight = weighted ? move.weights[a] : W(1);
+        const W weight = weighted ? weights[a] : W(1);
 #pragma omp simd
         for (int64_t c = 0; c < width; ++c) sum[c] += weight * W(row[c]);
       }
@@ -57,50 +34,66 @@ KAPPA_WIDE void sum_slots(const RowsToMove<T>& move, GradOut<T> tokens, Range ra
     }
 }
 
+/// A slot is one choice's, so whoever has the slot writes that choice's dp.
 template <class T>
-KAPPA_WIDE void multiply_rows(const CombineProducts<T>& p, GradOut<Wide<T>> dp, Range range) {
+KAPPA_WIDE void split_rows(const CombineBackward<T>& b, GradOut<T> dy, GradOut<Wide<T>> dp, Range range) {
   using W = Wide<T>;
-  for (int64_t token = range.begin; token < range.end; ++token)
-    for (int64_t a = token * p.routing.n.top_k; a < (token + 1) * p.routing.n.top_k; ++a) {
-      const int64_t slot = p.routing.slot(a);
-      const T *dout = p.dout + token * p.channels, *y = slot < 0 ? nullptr : p.y + slot * p.channels;
+  for (int64_t slot = range.begin; slot < range.end; ++slot) {
+    const int64_t a = b.routing.assignment[slot], channels = b.channels;
+    if (a < 0) {
+      if (dy && !dy.add) std::fill_n(dy.data + slot * channels, channels, T(W(0)));
+      continue;
+    }
+    const T *const dout = b.dout + a / b.routing.n.top_k * channels, *const y = b.y + slot * channels;
+    if (dy) {
+      const W weight = b.probability[a];
+      const GradOut<T> place{dy.data + slot * channels, dy.add};
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) place.put(c, weight * W(dout[c]));
+    }
+    if (dp) {
       W product = 0;
-      if (y) {
 #pragma omp simd reduction(+ : product)
-        for (int64_t c = 0; c < p.channels; ++c) product += W(dout[c]) * W(y[c]);
-      }
+      for (int64_t c = 0; c < channels; ++c) product += W(dout[c]) * W(y[c]);
       dp.put(a, product);
     }
+  }
 }
 
 }  // namespace
 
 template <class T>
-void tokens_to_slots(CpuQueue, const RowsToMove<T>& move, GradOut<T> slots) {
-  if (!slots) return;
+void tokens_to_slots(CpuQueue, const RowsToMove<T>& move, T* slots) {
   parallel_ranges(move.routing.n.experts * move.routing.n.capacity, row_grain, [&](Range range) {
-    if (move.weights)
-      fill_slots<T, true>(move, slots, range);
-    else
-      fill_slots<T, false>(move, slots, range);
+    for (int64_t slot = range.begin; slot < range.end; ++slot) {
+      const int64_t a = move.routing.assignment[slot];
+      T* const to = slots + slot * move.channels;
+      if (a < 0)
+        std::fill_n(to, move.channels, T(Wide<T>(0)));
+      else
+        std::copy_n(move.rows + a / move.routing.n.top_k * move.channels, move.channels, to);
+    }
   });
 }
 
 template <class T>
-void slots_to_tokens(CpuQueue, const RowsToMove<T>& move, GradOut<T> tokens) {
+void slots_to_tokens(CpuQueue, const RowsToMove<T>& move, const Wide<T>* weights, GradOut<T> tokens) {
   if (!tokens) return;
   parallel_ranges(move.routing.n.tokens, row_grain, [&](Range range) {
-    if (move.weights)
-      sum_slots<T, true>(move, tokens, range);
+    if (weights)
+      sum_slots<T, true>(move, weights, tokens, range);
     else
-      sum_slots<T, false>(move, tokens, range);
+      sum_slots<T, false>(move, weights, tokens, range);
   });
 }
 
 template <class T>
-void combine_products(CpuQueue, const CombineProducts<T>& p, GradOut<Wide<T>> dp) {
-  if (!dp) return;
-  parallel_ranges(p.routing.n.tokens, row_grain, [&](Range range) { multiply_rows(p, dp, range); });
+void combine_backward(CpuQueue, const CombineBackward<T>& b, GradOut<T> dy, GradOut<Wide<T>> dp) {
+  const RoutingExtents& n = b.routing.n;
+  if (dp && !dp.add)
+    for (int64_t a = 0; a < n.tokens * n.top_k; ++a)
+      if (b.routing.slot(a) < 0) dp.put(a, 0);
+  parallel_ranges(n.experts * n.capacity, row_grain, [&](Range range) { split_rows(b, dy, dp, range); });
 }
 
 template <class W>
@@ -124,10 +117,10 @@ void slots_to_choices(CpuQueue, const RoutingTable& routing, const W* values, Gr
   });
 }
 
-#define KAPPA_INSTANTIATE(T)                                                 \
-  template void tokens_to_slots(CpuQueue, const RowsToMove<T>&, GradOut<T>); \
-  template void slots_to_tokens(CpuQueue, const RowsToMove<T>&, GradOut<T>); \
-  template void combine_products(CpuQueue, const CombineProducts<T>&, GradOut<Wide<T>>);
+#define KAPPA_INSTANTIATE(T)                                                                 \
+  template void tokens_to_slots(CpuQueue, const RowsToMove<T>&, T*);                         \
+  template void slots_to_tokens(CpuQueue, const RowsToMove<T>&, const Wide<T>*, GradOut<T>); \
+  template void combine_backward(CpuQueue, const CombineBackward<T>&, GradOut<T>, GradOut<Wide<T>>);
 KAPPA_INSTANTIATE(double)
 KAPPA_INSTANTIATE(float)
 KAPPA_INSTANTIATE(bfloat16)

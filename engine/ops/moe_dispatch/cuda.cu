@@ -23,23 +23,15 @@ __device__ inline void for_held(int64_t first, int64_t channels, Body body) {
 }
 
 template <class T, int width>
-__global__ void __launch_bounds__(threads) tokens_to_slots_kernel(RowsToMove<T> move, GradOut<T> slots) {
-  using W = Wide<T>;
+__global__ void __launch_bounds__(threads) tokens_to_slots_kernel(RowsToMove<T> move, T* slots) {
   const int64_t token = token_of_warp(), channels = move.channels, top_k = move.routing.n.top_k;
   if (token >= move.routing.n.tokens) return;
   for (int64_t first = 0; first < channels; first += held * warp_lanes * width) {
     Pack<T, width> row[held] = {};  // lanes behind the end hold zeros
     for_held<width>(first, channels, [&](int j, int64_t c) { row[j] = load_pack<width>(move.rows + token * channels + c); });
-    for (int64_t a = token * top_k; a < (token + 1) * top_k; ++a) {
-      const int64_t slot = move.routing.slot(a);
-      if (slot < 0) continue;
-      const W weight = move.weights ? move.weights[a] : W(1);
-      for_held<width>(first, channels, [&](int j, int64_t c) {
-        W values[width];
-        for (int i = 0; i < width; ++i) values[i] = weight * W(row[j][i]);
-        put_pack<width>(slots, slot * channels + c, values);
-      });
-    }
+    for (int64_t a = token * top_k; a < (token + 1) * top_k; ++a)
+      if (const int64_t slot = move.routing.slot(a); slot >= 0)
+        for_held<width>(first, channels, [&](int j, int64_t c) { store_pack(slots + slot * channels + c, row[j]); });
   }
 }
 
@@ -58,7 +50,7 @@ __global__ void __launch_bounds__(threads) zero_unused_kernel(RoutingTable routi
 }
 
 template <class T, int width>
-__global__ void __launch_bounds__(threads) slots_to_tokens_kernel(RowsToMove<T> move, GradOut<T> tokens) {
+__global__ void __launch_bounds__(threads) slots_to_tokens_kernel(RowsToMove<T> move, const Wide<T>* weights, GradOut<T> tokens) {
   using W = Wide<T>;
   const int64_t token = token_of_warp(), channels = move.channels, top_k = move.routing.n.top_k;
   if (token >= move.routing.n.tokens) return;
@@ -67,7 +59,7 @@ __global__ void __launch_bounds__(threads) slots_to_tokens_kernel(RowsToMove<T> 
     for (int64_t a = token * top_k; a < (token + 1) * top_k; ++a) {
       const int64_t slot = move.routing.slot(a);
       if (slot < 0) continue;
-      const W weight = move.weights ? move.weights[a] : W(1);
+      const W weight = weights ? weights[a] : W(1);
       for_held<width>(first, channels, [&](int j, int64_t c) {
         const auto row = load_pack<width>(move.rows + slot * channels + c);
         for (int i = 0; i < width; ++i) sums[j][i] += weight * W(row[i]);
@@ -77,22 +69,32 @@ __global__ void __launch_bounds__(threads) slots_to_tokens_kernel(RowsToMove<T> 
   }
 }
 
+/// A token's dout is read once from memory, and for its further choices from the cache that is nearest.
 template <class T, int width>
-__global__ void __launch_bounds__(threads) combine_products_kernel(CombineProducts<T> p, GradOut<Wide<T>> dp) {
+__global__ void __launch_bounds__(threads) combine_backward_kernel(CombineBackward<T> b, GradOut<T> dy, GradOut<Wide<T>> dp) {
   using W = Wide<T>;
-  const int64_t token = token_of_warp(), top_k = p.routing.n.top_k;
-  if (token >= p.routing.n.tokens) return;
-  const int lane = int(threadIdx.x % warp_lanes);
+  const int64_t token = token_of_warp(), channels = b.channels, top_k = b.routing.n.top_k;
+  if (token >= b.routing.n.tokens) return;
   for (int64_t a = token * top_k; a < (token + 1) * top_k; ++a) {
-    const int64_t slot = p.routing.slot(a);
+    const int64_t slot = b.routing.slot(a);
+    const W weight = b.probability[a];
     W product = 0;
-    if (slot >= 0)
-      for (int64_t c = int64_t(lane) * width; c < p.channels; c += warp_lanes * width) {
-        const auto dout = load_pack<width>(p.dout + token * p.channels + c), y = load_pack<width>(p.y + slot * p.channels + c);
-        for (int i = 0; i < width; ++i) product += W(dout[i]) * W(y[i]);
-      }
+    for (int64_t first = 0; slot >= 0 && first < channels; first += held * warp_lanes * width) {
+      Pack<T, width> dout[held] = {}, y[held] = {};
+      for_held<width>(first, channels, [&](int j, int64_t c) { dout[j] = load_pack<width>(b.dout + token * channels + c); });
+      if (dp) for_held<width>(first, channels, [&](int j, int64_t c) { y[j] = load_pack<width>(b.y + slot * channels + c); });
+      for_held<width>(first, channels, [&](int j, int64_t c) {
+        W values[width];
+        for (int i = 0; i < width; ++i) {
+          values[i] = weight * W(dout[j][i]);
+          product += W(dout[j][i]) * W(y[j][i]);
+        }
+        if (dy) put_pack<width>(dy, slot * channels + c, values);
+      });
+    }
+    if (!dp) continue;
     product = warp_sum(product);
-    if (lane == 0) dp.put(a, product);
+    if (threadIdx.x % warp_lanes == 0) dp.put(a, product);
   }
 }
 
@@ -112,40 +114,38 @@ __global__ void __launch_bounds__(threads) slots_to_choices_kernel(RoutingTable 
   choices.put(a, slot < 0 ? W(0) : values[slot]);
 }
 
-template <class T, int width>
-void tokens_to_slots_in(GridQueue queue, const RowsToMove<T>& move, GradOut<T> slots) {
-  const RoutingExtents& n = move.routing.n;
-  if (!slots.add)
-    launch("moe_zero_unused", zero_unused_kernel<T, width>, {blocks_for(n.experts * n.capacity, threads), threads}, queue,
-           move.routing, move.channels, slots.data);
-  launch("moe_tokens_to_slots", tokens_to_slots_kernel<T, width>, {blocks_for(n.tokens, warps), threads}, queue, move, slots);
+template <class T>
+void zero_unused(GridQueue queue, const RoutingTable& routing, int64_t channels, T* slots) {
+  const bool packs = in_packs<T>(channels, slots);
+  launch("moe_zero_unused", packs ? zero_unused_kernel<T, pack_width<T>> : zero_unused_kernel<T, 1>,
+         {blocks_for(routing.n.experts * routing.n.capacity, threads), threads}, queue, routing, channels, slots);
 }
 
 }  // namespace
 
 template <class T>
-void tokens_to_slots(GridQueue queue, const RowsToMove<T>& move, GradOut<T> slots) {
-  if (!slots) return;
-  if (in_packs<T>(move.channels, move.rows, slots.data))
-    tokens_to_slots_in<T, pack_width<T>>(queue, move, slots);
-  else
-    tokens_to_slots_in<T, 1>(queue, move, slots);
+void tokens_to_slots(GridQueue queue, const RowsToMove<T>& move, T* slots) {
+  zero_unused(queue, move.routing, move.channels, slots);
+  const bool packs = in_packs<T>(move.channels, move.rows, slots);
+  launch("moe_tokens_to_slots", packs ? tokens_to_slots_kernel<T, pack_width<T>> : tokens_to_slots_kernel<T, 1>,
+         {blocks_for(move.routing.n.tokens, warps), threads}, queue, move, slots);
 }
 
 template <class T>
-void slots_to_tokens(GridQueue queue, const RowsToMove<T>& move, GradOut<T> tokens) {
+void slots_to_tokens(GridQueue queue, const RowsToMove<T>& move, const Wide<T>* weights, GradOut<T> tokens) {
   if (!tokens) return;
   const bool packs = in_packs<T>(move.channels, move.rows, tokens.data);
   launch("moe_slots_to_tokens", packs ? slots_to_tokens_kernel<T, pack_width<T>> : slots_to_tokens_kernel<T, 1>,
-         {blocks_for(move.routing.n.tokens, warps), threads}, queue, move, tokens);
+         {blocks_for(move.routing.n.tokens, warps), threads}, queue, move, weights, tokens);
 }
 
 template <class T>
-void combine_products(GridQueue queue, const CombineProducts<T>& p, GradOut<Wide<T>> dp) {
-  if (!dp) return;
-  const bool packs = in_packs<T>(p.channels, p.dout, p.y);
-  launch("moe_combine_products", packs ? combine_products_kernel<T, pack_width<T>> : combine_products_kernel<T, 1>,
-         {blocks_for(p.routing.n.tokens, warps), threads}, queue, p, dp);
+void combine_backward(GridQueue queue, const CombineBackward<T>& b, GradOut<T> dy, GradOut<Wide<T>> dp) {
+  if (!dy && !dp) return;
+  if (dy && !dy.add) zero_unused(queue, b.routing, b.channels, dy.data);
+  const bool packs = in_packs<T>(b.channels, b.dout, b.y, dy.data);  // of no dy the address is 0
+  launch("moe_combine_backward", packs ? combine_backward_kernel<T, pack_width<T>> : combine_backward_kernel<T, 1>,
+         {blocks_for(b.routing.n.tokens, warps), threads}, queue, b, dy, dp);
 }
 
 template <class W>
@@ -161,10 +161,10 @@ void slots_to_choices(GridQueue queue, const RoutingTable& routing, const W* val
          queue, routing, values, choices);
 }
 
-#define KAPPA_INSTANTIATE(T)                                                  \
-  template void tokens_to_slots(GridQueue, const RowsToMove<T>&, GradOut<T>); \
-  template void slots_to_tokens(GridQueue, const RowsToMove<T>&, GradOut<T>); \
-  template void combine_products(GridQueue, const CombineProducts<T>&, GradOut<Wide<T>>);
+#define KAPPA_INSTANTIATE(T)                                                                  \
+  template void tokens_to_slots(GridQueue, const RowsToMove<T>&, T*);                         \
+  template void slots_to_tokens(GridQueue, const RowsToMove<T>&, const Wide<T>*, GradOut<T>); \
+  template void combine_backward(GridQueue, const CombineBackward<T>&, GradOut<T>, GradOut<Wide<T>>);
 KAPPA_INSTANTIATE(double)
 KAPPA_INSTANTIATE(float)
 KAPPA_INSTANTIATE(bfloat16)

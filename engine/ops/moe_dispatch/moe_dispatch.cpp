@@ -15,12 +15,12 @@ Tensor moe_dispatch(const Tensor& x, const Routing& routing) {
   const int64_t channels = x.dim(1);
   const Tensor slots = Tape::output({x}, {routing.experts, routing.capacity, channels}, dtype, device);
   dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
-    tokens_to_slots(queue, RowsToMove<T>{routing.table(), channels, x.data<T>(), nullptr}, GradOut<T>{slots.data<T>()});
+    tokens_to_slots(queue, RowsToMove<T>{routing.table(), channels, x.data<T>()}, slots.data<T>());
   });
 
   Tape::record(op, {slots}, [dtype, device, channels, routing, dx = x.gradient(), dslots = slots.gradient()] {
     dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
-      slots_to_tokens(queue, RowsToMove<T>{routing.table(), channels, read<T>(dslots), nullptr}, contribute<T>(dx));
+      slots_to_tokens(queue, RowsToMove<T>{routing.table(), channels, read<T>(dslots)}, nullptr, contribute<T>(dx));
     });
   });
   return slots;
@@ -56,16 +56,15 @@ Tensor moe_combine(const Tensor& y, const Tensor& probability, const Routing& ro
   expect_routing(op, routing, routing.tokens(), device);
   const Tensor out = Tape::output({y, probability}, {routing.tokens(), channels}, dtype, device);
   dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
-    slots_to_tokens(queue, RowsToMove<T>{routing.table(), channels, y.data<T>(), probability.data<Wide<T>>()},
+    slots_to_tokens(queue, RowsToMove<T>{routing.table(), channels, y.data<T>()}, probability.data<Wide<T>>(),
                     GradOut<T>{out.data<T>()});
   });
 
   Tape::record(op, {out}, [=, dout = out.gradient()] {
     dispatch(op, dtype, device, [&]<class T>(T, auto queue) {
       using W = Wide<T>;
-      tokens_to_slots(queue, RowsToMove<T>{routing.table(), channels, read<T>(dout), probability.data<W>()}, contribute<T>(y));
-      combine_products(queue, CombineProducts<T>{routing.table(), channels, read<T>(dout), y.data<T>()},
-                       contribute<W>(probability));
+      combine_backward(queue, CombineBackward<T>{routing.table(), channels, read<T>(dout), y.data<T>(), probability.data<W>()},
+                       contribute<T>(y), contribute<W>(probability));
     });
   });
   return out;
