@@ -1,14 +1,11 @@
 #include "data/json_lines.h"
 
-#include <nlohmann/json.hpp>
-
+#include "data/strict_json.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
 namespace kappa {
 namespace {
-
-using Json = nlohmann::json;
 
 /// Takes one member of the outermost object out of a line's JSON; nothing else is kept.
 class MemberFinder : public nlohmann::json_sax<Json> {
@@ -42,9 +39,7 @@ class MemberFinder : public nlohmann::json_sax<Json> {
   }
   bool end_object() override { return --depth_, true; }
   bool end_array() override { return --depth_, true; }
-  bool parse_error(size_t, const std::string&, const Json::exception& error) override {
-    throw InputError(fmt::format("not JSON: {}", printable(error.what())));
-  }
+  bool parse_error(size_t, const std::string&, const Json::exception& error) override { throw InputError(described(error)); }
 
   /// Throws InputError unless the line was an object with the member, a string.
   void check() const {

@@ -18,7 +18,8 @@ struct LoaderState {
 /// however long they are and however much was read.
 nlohmann::ordered_json to_json(const LoaderState& state);
 
-/// Throws nlohmann::json::exception if a key is missing or of another type.
-LoaderState loader_state(const nlohmann::ordered_json& json);
+/// Reads one back; other keys beside these do not matter. Throws InputError that begins with `file` and names the key, also for
+/// what no loader can have written.
+LoaderState loader_state(const std::string& file, const nlohmann::json& json);
 
 }  // namespace kappa

@@ -1,35 +1,32 @@
 #include "data/pack.h"
 
-#include <nlohmann/json.hpp>
-
 #include "data/output.h"
+#include "data/strict_json.h"
 #include "data/token_loader.h"
-#include "engine/core/error.h"
-#include "engine/core/text.h"
+#include "engine/core/within.h"
 
 namespace kappa {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-/// What a state file says; a state without "slices" is the paper's, which the stream turns into one of ours.
-LoaderState read_state(const fs::path& path, const ShardStream& stream) {
-  try {
-    const Json json = Json::parse(read_file(path));
-    if (json.contains("slices")) return loader_state(json);
-    return {.stream = stream.fingerprint(),
-            .rank = stream.rank(),
-            .packer = {.slices = stream.slice_after(
-                           {.file = json.at("pq_idx"), .row_group = json.at("rg_idx"), .epoch = json.value("epoch", int64_t{1})}),
-                       .waiting = {}}};
-  } catch (const Json::exception& error) {
-    throw InputError(fmt::format("{}: not a loader's state: {}", path.string(), printable(error.what())));
+/// Goes on from a state file. One without "slices" is the paper's: that is gone on from with the next row group.
+void restore(PackedLoader& loader, const ShardStream& stream, const fs::path& path) {
+  const std::string file = path.string();
+  const Json json = parse_object(read_file(path), file);
+  expect_keys(file, json, {"pq_idx", "rg_idx", "epoch", "stream", "rank", "world", "slices", "waiting"});
+  if (json.contains("slices")) {
+    const LoaderState state = loader_state(file, json);
+    return within(file, [&] { loader.restore(state); });
   }
+  const ShardPosition position{.file = member<int64_t>(file, json, "pq_idx"),
+                               .row_group = member<int64_t>(file, json, "rg_idx"),
+                               .epoch = json.contains("epoch") ? member<int64_t>(file, json, "epoch") : 1};
+  within(file, [&] { loader.begin_at(stream.slice_after(position)); });
 }
 
 void write_state(const fs::path& path, const LoaderState& state, const ShardPosition& position) {
-  Json json{{"pq_idx", position.file}, {"rg_idx", position.row_group}, {"epoch", position.epoch}};
+  nlohmann::ordered_json json{{"pq_idx", position.file}, {"rg_idx", position.row_group}, {"epoch", position.epoch}};
   json.update(to_json(state));
   write_file(path, json.dump() + "\n");
 }
@@ -41,11 +38,7 @@ ReadCounts pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
   const ShardStream& stream = *owned;
   PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = request.batch, .length = request.length}, request.workers);
   Output out(request.out);
-  if (request.state && fs::exists(*request.state)) try {
-      loader.restore(read_state(*request.state, stream));
-    } catch (const InputError& error) {
-      throw InputError(fmt::format("{}: {}", request.state->string(), error.what()));
-    }
+  if (request.state && fs::exists(*request.state)) restore(loader, stream, *request.state);
 
   for (int64_t written = 0; written < request.rows;) {
     const Batch batch = loader.next();

@@ -52,13 +52,17 @@ PackerState Packer::state() const {
   return state;
 }
 
-void Packer::restore(const PackerState& state) {
+void Packer::begin_at(int64_t slice) {
   waiting_.clear();
   by_length_.clear();
-  require(state.slices >= 0, "loader state: expected at least 0 slices, found {}", state.slices);
-  slices_ = state.slices;
+  require(slice >= 0, "loader state: expected at least 0 slices, found {}", slice);
+  slices_ = slice;
   arrivals_ = 0;
   counts_ = {};
+}
+
+void Packer::restore(const PackerState& state) {
+  begin_at(state.slices);
   for (const auto& [number, used] : state.waiting) {
     Segment segment = stream_.segment(number);
     require(used >= segment.used && used < int64_t(segment.tokens.size()),
@@ -66,6 +70,11 @@ void Packer::restore(const PackerState& state) {
     segment.used = used;
     wait(arrivals_++, std::move(segment));
   }
+  // A row takes what it needs one by one out of a full buffer; only an epoch that is used up first leaves it emptier.
+  const auto count = int64_t(waiting_.size());
+  const bool full =
+      count >= buffer_ - 1 || slices_ == 0 || (long_documents_ == LongDocuments::split && stream_.begins_epoch(slices_));
+  require(full, "loader state: after {} slices, expected at least {} segments that wait, found {}", slices_, buffer_ - 1, count);
 }
 
 }  // namespace kappa

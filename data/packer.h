@@ -40,8 +40,11 @@ class Packer {
   PackerState state() const;
   /// What was met while the slices so far were read, since the packer was made or restored.
   ReadCounts counts() const { return counts_; }
-  /// Goes on as the packer went on whose state it is. Throws InputError if the stream has no such segments.
+  /// Goes on as the packer went on whose state it is. Throws InputError if the stream has no such segments, or if so few of them
+  /// cannot be all that waited.
   void restore(const PackerState& state);
+  /// Goes on with this slice, and nothing waits.
+  void begin_at(int64_t slice);
 
  private:
   void refill();

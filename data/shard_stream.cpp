@@ -169,7 +169,8 @@ ShardPosition ShardStream::position(int64_t index) const {
 
 int64_t ShardStream::slice_after(const ShardPosition& position) const {
   const auto [file, row_group, epoch] = position;
-  require(epoch >= 1 && file >= 0 && file < int64_t(shards_.size()) && row_group >= 0,
+  constexpr int64_t most = int64_t{1} << 30;
+  require(epoch >= 1 && epoch < most && file >= 0 && file < int64_t(shards_.size()) && row_group >= 0 && row_group < most,
           "loader state: expected an epoch from 1 and a file from 0 to {}, found epoch {}, file {}, row group {}",
           shards_.size() - 1, epoch, file, row_group);
   const auto [rank, world] = options_.rank;

@@ -68,6 +68,12 @@ void PackedLoader::restore(const LoaderState& state) {
   packed_ = {.batch = {}, .state = state.packer};
 }
 
+void PackedLoader::begin_at(int64_t slice) {
+  ahead_.reset();
+  packer_.begin_at(slice);
+  packed_ = {.batch = {}, .state = packer_.state()};
+}
+
 WindowLoader::WindowLoader(const TokenCorpus& corpus, BatchShape shape, int64_t rank, int64_t world)
     : corpus_(corpus), shape_(shape), rank_(rank), world_(world) {
   check(shape);

@@ -36,6 +36,8 @@ class PackedLoader {
   /// Goes on with the batches that came after state(). Throws InputError if that was of other data, other options or another
   /// rank.
   void restore(const LoaderState& state);
+  /// Goes on with the batches that a new loader would give if the data began with this slice.
+  void begin_at(int64_t slice);
 
   /// What was met while the slices of all batches so far were read, since the loader was made or restored.
   ReadCounts counts() const { return packed_.counts; }

@@ -1,7 +1,7 @@
 #include "data/tokenizer_file.h"
 
+#include "data/strict_json.h"
 #include "data/tokenizer/formats.h"
-#include "data/tokenizer/strict_json.h"
 #include "engine/core/error.h"
 #include "engine/core/file.h"
 

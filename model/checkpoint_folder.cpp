@@ -8,17 +8,21 @@ namespace kappa {
 
 namespace fs = std::filesystem;
 
+std::optional<int64_t> checkpoint_step(const fs::path& checkpoint) {
+  const std::string name = checkpoint.filename().string();
+  if (!name.starts_with("step_")) return std::nullopt;
+  const char *begin = name.data() + 5, *end = name.data() + name.size();
+  int64_t step = 0;
+  const auto [rest, status] = std::from_chars(begin, end, step);
+  if (status != std::errc() || rest != end || step < 0) return std::nullopt;
+  return step;
+}
+
 std::vector<std::pair<int64_t, fs::path>> list_checkpoints(const fs::path& checkpoints) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(checkpoints, error)) {
-    const std::string name = entry.path().filename().string();
-    int64_t step = 0;
-    if (!name.starts_with("step_")) continue;
-    const char *begin = name.data() + 5, *end = name.data() + name.size();
-    if (const auto [rest, status] = std::from_chars(begin, end, step); status == std::errc() && rest == end)
-      found.emplace_back(step, entry.path());
-  }
+  for (const auto& entry : fs::directory_iterator(checkpoints, error))
+    if (const auto step = checkpoint_step(entry.path())) found.emplace_back(*step, entry.path());
   std::ranges::sort(found);
   return found;
 }

@@ -11,6 +11,9 @@ namespace kappa {
 
 constexpr const char* weights_file = "model.safetensors";
 
+/// NNNNNN of a folder step_NNNNNN; none of another name.
+std::optional<int64_t> checkpoint_step(const std::filesystem::path& checkpoint);
+
 /// Whole checkpoints by their step, in ascending order. Others, still under another name, are not listed.
 std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(const std::filesystem::path& checkpoints);
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/core/text.h"
 #include "engine/tensor/dispatch.h"
+#include "engine/tensor/finite.h"
 
 namespace kappa {
 namespace {
@@ -11,12 +13,6 @@ namespace {
 /// A file may write a buffer of one element as a scalar.
 bool same_shape(const StoredTensor& entry, const Shape& shape) {
   return std::ranges::equal(entry.shape, shape.extents()) || (entry.shape.empty() && shape.size() == 1);
-}
-
-template <class T>
-void copy(const SafetensorsFile& file, const StoredTensor& entry, const Tensor& to) {
-  if (!same_shape(entry, to.shape())) file.at(entry.name, to.shape().extents());  // throws, saying how
-  file.read(entry, std::span<T>(to.data<T>(), size_t(to.size())));
 }
 
 void read_boolean(const SafetensorsFile& file, const StoredTensor& entry, const Tensor& to) {
@@ -31,23 +27,32 @@ bool is_unused_state(const std::string& name) { return name.find("_ema_rms_reg_k
 
 }  // namespace
 
+void read_values(const SafetensorsFile& file, const StoredTensor& entry, const Tensor& to) {
+  dispatch("read_values", to.dtype(), to.device(),
+           [&]<class T>(T, CpuQueue) { file.read(entry, std::span<T>(to.data<T>(), size_t(to.size()))); });
+  if (const auto found = first_not_finite(to))
+    throw InputError(fmt::format("{}: {}: expected finite numbers, found {} at {}", file.path(), entry.name,
+                                 printable(found->value), found->place));
+}
+
 void load_weights(ParameterStore& store, const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   std::set<std::string> known;
   for (const Parameter& p : store.parameters()) {
     known.insert(p.spec.name);
-    const StoredTensor& entry = file.at(p.spec.name, p.spec.shape.extents());
-    dispatch("load_weights", p.master.dtype(), p.master.device(), [&]<class T>(T, CpuQueue) { copy<T>(file, entry, p.master); });
+    read_values(file, file.at(p.spec.name, p.spec.shape.extents()), p.master);
   }
   for (const Buffer& b : store.buffers()) {
     if (!b.spec.saved) continue;
     known.insert(b.spec.name);
     const StoredTensor* entry = file.find(b.spec.name);
     if (!entry) continue;
-    if (b.spec.boolean)
+    if (b.spec.boolean) {
       read_boolean(file, *entry, b.value);
-    else
-      dispatch_wide("load_weights", b.value, [&]<class W>(W, CpuQueue) { copy<W>(file, *entry, b.value); });
+    } else {
+      if (!same_shape(*entry, b.value.shape())) file.at(entry->name, b.value.shape().extents());  // throws, saying how
+      read_values(file, *entry, b.value);
+    }
   }
   for (const StoredTensor& entry : file.tensors())
     require(known.contains(entry.name) || is_unused_state(entry.name), "{}: {}: the configured model has no such tensor",

@@ -1,5 +1,7 @@
 #include "train/audit.h"
 
+#include <algorithm>
+
 #include "engine/autograd/tape.h"
 #include "model/gpt.h"
 #include "model/weights.h"
@@ -8,6 +10,18 @@
 
 namespace kappa {
 namespace {
+
+/// Every token has chosen different experts that there are.
+void check_choices(const SafetensorsFile& file, const std::string& name, const Tensor& choices, int64_t experts) {
+  const int64_t top_k = choices.dim(1);
+  for (int64_t i = 0; i < choices.size(); ++i) {
+    const int32_t* const choice = choices.data<int32_t>() + i;
+    require(*choice >= 0 && *choice < experts, "{}: {}: token {}: expected experts from 0 to {}, found {}", file.path(), name,
+            i / top_k, experts - 1, *choice);
+    require(std::find(choice - i % top_k, choice, *choice) == choice,
+            "{}: {}: token {}: expected different experts, found {} twice", file.path(), name, i / top_k, *choice);
+  }
+}
 
 /// The top-k choices of an earlier audit, by loop pass and layer.
 std::vector<Tensor> read_choices(const std::filesystem::path& path, const ModelConfig& config, int64_t tokens) {
@@ -18,7 +32,9 @@ std::vector<Tensor> read_choices(const std::filesystem::path& path, const ModelC
       choices.emplace_back();
       if (!config.is_moe(layer)) continue;
       const std::array<int64_t, 2> shape{tokens, config.moe_top_k};
-      choices.back() = read_ids(file, file.at(Place{loop, layer, config.total_ut_steps > 1}.name("top_k_indices"), shape));
+      const std::string name = Place{loop, layer, config.total_ut_steps > 1}.name("top_k_indices");
+      choices.back() = read_ids(file, file.at(name, shape));
+      check_choices(file, name, choices.back(), config.n_exp);
     }
   return choices;
 }

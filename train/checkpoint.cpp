@@ -1,10 +1,9 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "data/strict_json.h"
 #include "engine/core/file.h"
-#include "engine/tensor/dispatch.h"
 #include "model/checkpoint_folder.h"
 #include "model/weights.h"
 
@@ -21,19 +20,20 @@ nlohmann::ordered_json to_json(const RunState& s) {
           {"loader", to_json(s.loader)}};
 }
 
-RunState read_state(const fs::path& path) {
-  try {
-    const auto json = nlohmann::ordered_json::parse(read_file(path));
-    RunState s;
-    json.at("step").get_to(s.step);
-    json.at("smooth_loss").get_to(s.smooth_loss);
-    json.at("seconds").get_to(s.seconds);
-    json.at("bits_per_byte").get_to(s.bits_per_byte);
-    s.loader = loader_state(json.at("loader"));
-    return s;
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError(fmt::format("{}: not a run's state: {}", path.string(), error.what()));
-  }
+RunState read_state(const fs::path& checkpoint) {
+  const std::string file = (checkpoint / "state.json").string();
+  const Json json = parse_object(read_file(file), file);
+  expect_keys(file, json, {"step", "smooth_loss", "seconds", "bits_per_byte", "loader"});
+  const int64_t step = member<int64_t>(file, json, "step"), expected = checkpoint_step(checkpoint).value_or(step);
+  require(step == expected, "{}: step: expected {}, the number of its folder, found {}", file, expected, step);
+  const Json& loader = part(file, json, "loader");
+  const std::string place = file + ": loader";
+  expect_keys(place, loader, {"stream", "rank", "world", "slices", "waiting"});
+  return {.step = step,
+          .loader = loader_state(place, loader),
+          .smooth_loss = member<double>(file, json, "smooth_loss"),
+          .seconds = member<double>(file, json, "seconds"),
+          .bits_per_byte = member<double>(file, json, "bits_per_byte")};
 }
 
 }  // namespace
@@ -56,16 +56,15 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
 }
 
 RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& optimizer) {
-  const RunState state = read_state(checkpoint / "state.json");
+  RunState state = read_state(checkpoint);
   load_weights(model.store(), checkpoint / weights_file);
   const SafetensorsFile file(checkpoint / "optimizer-0.safetensors");
   for (const StateTensor& s : optimizer.state()) {
     const StoredTensor& entry = file.at(s.name, s.value.shape().extents());
-    const auto read = [&]<class T>(T) { file.read(entry, std::span<T>(s.value.data<T>(), size_t(s.value.size()))); };
     if (s.value.dtype() == DType::i32)
-      read(int32_t{});
+      file.read(entry, std::span<int32_t>(s.value.data<int32_t>(), size_t(s.value.size())));
     else
-      dispatch("load_checkpoint", s.value.dtype(), s.value.device(), [&]<class T>(T type, CpuQueue) { read(type); });
+      read_values(file, entry, s.value);
   }
   return state;
 }
@@ -103,8 +102,7 @@ void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& conf
   if (config.keep_best) {
     double fewest = 0;
     for (const auto& [step, path] : all)
-      if (const double bits = read_state(path / "state.json").bits_per_byte; bits >= 0 && (!best || bits < fewest))
-        best = step, fewest = bits;
+      if (const double bits = read_state(path).bits_per_byte; bits >= 0 && (!best || bits < fewest)) best = step, fewest = bits;
   }
   const size_t keep = size_t(std::max<int64_t>(config.keep_last, 1));
   for (size_t i = 0; i + keep < all.size(); ++i) {

@@ -28,7 +28,8 @@ struct RunState {
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, const RunState& state, const Gpt& model,
                                       const Optimizer& optimizer);
 
-/// Reads one back. Throws InputError naming what does not fit the model or the optimizer.
+/// Reads one back. Throws InputError naming the file and what does not fit the model, the optimizer or the folder's name, or is
+/// not finite.
 RunState load_checkpoint(const std::filesystem::path& checkpoint, Gpt& model, Optimizer& optimizer);
 
 /// Bytes of a checkpoint's files, but for headers of a few hundred bytes a tensor. No memory is taken for the model.

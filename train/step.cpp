@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/autograd/tape.h"
+#include "engine/core/text.h"
 #include "engine/tensor/dispatch.h"
 #include "train/aux_free.h"
 
@@ -44,7 +45,7 @@ StepLosses TrainingStep::accumulate(int64_t t, const std::function<Batch()>& nex
     for (const NamedTerm& term : named_terms(terms, plan.weights))
       losses[term.name] += term.value ? share * number(term.value) : 0;
     for (const auto& [name, value] : losses)
-      if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, value));
+      if (!std::isfinite(value)) throw RunError(fmt::format("step {}: {} is {}", t, name, printable(value)));
     tape.backward(loss);
     model_.store().settle_gradients();
   }

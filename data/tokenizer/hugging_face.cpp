@@ -2,8 +2,8 @@
 #include <array>
 #include <unordered_map>
 
+#include "data/strict_json.h"
 #include "data/tokenizer/formats.h"
-#include "data/tokenizer/strict_json.h"
 #include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"

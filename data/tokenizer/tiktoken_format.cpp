@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "data/strict_json.h"
 #include "data/tokenizer/base64.h"
 #include "data/tokenizer/formats.h"
-#include "data/tokenizer/strict_json.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 

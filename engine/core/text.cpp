@@ -1,6 +1,9 @@
 #include "engine/core/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 namespace kappa {
 
@@ -11,5 +14,7 @@ std::string printable(std::string_view text) {
       line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   return text.size() > limit ? line + "…" : line;
 }
+
+std::string printable(double number) { return std::isnan(number) ? "nan" : fmt::format("{}", number); }
 
 }  // namespace kappa

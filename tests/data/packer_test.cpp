@@ -161,7 +161,22 @@ TEST_CASE("packer: with nothing dropped, every token of the stream is in a row o
 TEST_CASE("packer: a state that the stream does not know is refused") {
   const Cycle stream({5, 6, 7}, 2);
   Packer packer(stream, LongDocuments::crop, 4);
-  CHECK(contains(complaint([&] { packer.restore({.slices = -1, .waiting = {}}); }), "slices"));
+  CHECK(contains(complaint([&] { packer.begin_at(-1); }), "slices"));
   for (const PackerState::Waiting bad : {PackerState::Waiting{0, 5}, {0, -1}, {1, 100}})
     CHECK(contains(complaint([&] { packer.restore({.slices = 1, .waiting = {bad}}); }), "loader state: segment"));
+  // Three of four are left when a row has taken one; two are too few, but where split text ended an epoch of two slices.
+  struct Epochs : Cycle {
+    using Cycle::Cycle;
+    bool begins_epoch(int64_t index) const override { return index % 2 == 0; }
+  };
+  const Epochs epochs({5, 6, 7}, 2);
+  const auto restored = [&](LongDocuments mode, int64_t slices, const std::vector<PackerState::Waiting>& waiting) {
+    return complaint([&] { Packer(epochs, mode, 4).restore({.slices = slices, .waiting = waiting}); });
+  };
+  const std::vector<PackerState::Waiting> two{{0, 0}, {2, 0}}, three{{0, 0}, {1, 0}, {2, 0}};
+  CHECK(restored(LongDocuments::crop, 2, three).empty());
+  CHECK(contains(restored(LongDocuments::crop, 2, two), "after 2 slices, expected at least 3 segments that wait, found 2"));
+  CHECK(contains(restored(LongDocuments::split, 1, two), "expected at least 3 segments that wait, found 2"));
+  CHECK(restored(LongDocuments::split, 2, two).empty());
+  CHECK(restored(LongDocuments::crop, 0, {}).empty());
 }

@@ -2,6 +2,9 @@
 
 #include "train/audit.h"
 
+#include <cmath>
+#include <limits>
+
 #include "engine/device/thread_pool.h"
 #include "engine/tensor/safetensors.h"
 #include "tests/support/catch.h"
@@ -230,6 +233,24 @@ TEST_CASE("audit: weights of another model") {
   }
 }
 
+TEST_CASE("audit: weights that are not finite") {
+  const Spoilt files;
+  const std::string name = "transformer.wte.weight";
+  for (const float wrong : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(),
+                            std::numeric_limits<float>::infinity()}) {
+    std::vector<float> numbers;
+    files.edit("weights.safetensors", [&](auto& tensors) {
+      StoredTensor& t = named(tensors, name);
+      REQUIRE(t.shape.at(1) == 32);
+      numbers.assign(size_t(t.size()), 0.5F);
+      numbers[3 * 32 + 4] = numbers[7 * 32] = wrong;
+      t.type = StoredType::f32, t.bytes = std::as_bytes(std::span(numbers));
+    });
+    files.check_refused({fmt::format("{}: {}: expected finite numbers, found {} at [3, 4]",
+                                     (files / "weights.safetensors").string(), name, std::isnan(wrong) ? "nan" : "inf")});
+  }
+}
+
 TEST_CASE("audit: batches that do not fit") {
   const Spoilt files;  // 250 tokens are known, a row has 64 at most
   const std::vector<int32_t> ids(2 * 40, 7);
@@ -274,13 +295,21 @@ TEST_CASE("audit: batches that do not fit") {
     files.edit("batch.safetensors", [](auto& tensors) { named(tensors, "inputs").type = StoredType::f32; });
     files.check_refused({batch.string(), "inputs", "F32"});
   }
-  SECTION("choices of experts that are not there") {
+  SECTION("choices of experts that are not there, and of one twice") {
     write_audit({recorded / "loop_two_passes"}, files / "routing");
     std::vector<int32_t> choices(120 * 2, 0);
-    for (size_t i = 1; i < choices.size(); i += 2) choices[i] = 4;
-    rewrite(files / "routing", files / "routing2",
-            [&](auto& tensors) { named(tensors, "act.loop.1.h.1.top_k_indices").bytes = std::as_bytes(std::span(choices)); });
-    files.check_refused({"found 4"}, files / "routing2");
+    for (size_t i = 1; i < choices.size(); i += 2) choices[i] = 1;
+    const auto check_refused = [&](int32_t first, int32_t second, const char* why) {
+      const std::string name = "act.loop.1.h.1.top_k_indices";
+      choices[10] = first, choices[11] = second;
+      rewrite(files / "routing", files / "routing2",
+              [&](auto& tensors) { named(tensors, name).bytes = std::as_bytes(std::span(choices)); });
+      files.check_refused({fmt::format("{}: {}: token 5: expected {}", (files / "routing2").string(), name, why)},
+                          files / "routing2");
+    };
+    check_refused(0, 4, "experts from 0 to 3, found 4");
+    check_refused(-1, 1, "experts from 0 to 3, found -1");
+    check_refused(1, 1, "different experts, found 1 twice");
   }
   SECTION("choices of other tokens") {
     write_audit({recorded / "loop_two_passes"}, files / "routing");

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/autograd/tape.h"
+#include "engine/core/text.h"
 #include "engine/ops/ema_rms/kernels.h"
 #include "engine/tensor/dispatch.h"
 
@@ -25,7 +26,8 @@ void advance(const EmaRmsKeeper& keeper, const Tensor& x, KeeperStep step, std::
   dispatch_wide("ema_rms", x, [&]<class W>(W, CpuQueue queue) {
     const W r = keeper_advance(queue, state_of<W>(keeper), x.size(), x.data<W>(), W(step.beta), step.collecting);
     if (!std::isfinite(r) || !std::isfinite(*keeper.ema.data<W>()) || !std::isfinite(*keeper.target.data<W>()))
-      throw RunError(fmt::format("{}: the keeper of its size met a value that is not finite (root mean square {})", name, r));
+      throw RunError(fmt::format("{}: the keeper of its size met a value that is not finite (root mean square {})", name,
+                                 printable(double(r))));
   });
 }
 

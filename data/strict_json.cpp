@@ -1,5 +1,8 @@
-#include "data/tokenizer/strict_json.h"
+#include "data/strict_json.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <unordered_set>
 
 #include "engine/core/error.h"
@@ -22,9 +25,22 @@ Json parse_object(const std::string& text, const std::string& file) {
     Json object = Json::parse(text, refuse_twins);
     require(object.is_object(), "{}: expected a JSON object", file);
     return object;
-  } catch (const Json::exception& error) {  // also numbers that no double can be
-    throw InputError(fmt::format("{}: not JSON: {}", file, printable(error.what())));
+  } catch (const Json::exception& error) {
+    throw InputError(fmt::format("{}: {}", file, described(error)));
   }
+}
+
+std::string described(const Json::exception& error) {
+  if (const auto* const syntax = dynamic_cast<const Json::parse_error*>(&error))
+    return fmt::format("not JSON: unexpected at byte {}", syntax->byte);
+  return "not JSON: a number is larger than any double";
+}
+
+void expect_keys(const std::string& file, const Json& object, std::initializer_list<std::string_view> known) {
+  require(object.is_object(), "{}: expected a JSON object, found {}", file, shown(object));
+  for (const auto& [key, value] : object.items())
+    require(std::ranges::count(known, key) > 0, "{}: expected the keys {}, found {} too", file, fmt::join(known, ", "),
+            printable(key));
 }
 
 std::string shown(const Json& value) { return value.is_primitive() ? printable(value.dump()) : value.type_name(); }
@@ -45,8 +61,23 @@ std::string member<std::string>(const std::string& file, const Json& object, con
 template <>
 int64_t member<int64_t>(const std::string& file, const Json& object, const char* key) {
   const Json& value = part(file, object, key);
-  require(value.is_number_integer(), "{}: {}: expected an integer, found {}", file, key, shown(value));
+  const bool fits = value.is_number_integer() && (!value.is_number_unsigned() || value.get<uint64_t>() >> 63 == 0);
+  require(fits, "{}: {}: expected an integer, found {}", file, key, shown(value));
   return value.get<int64_t>();
+}
+
+template <>
+uint64_t member<uint64_t>(const std::string& file, const Json& object, const char* key) {
+  const Json& value = part(file, object, key);
+  require(value.is_number_unsigned(), "{}: {}: expected an integer of at least 0, found {}", file, key, shown(value));
+  return value.get<uint64_t>();
+}
+
+template <>
+double member<double>(const std::string& file, const Json& object, const char* key) {
+  const Json& value = part(file, object, key);
+  require(value.is_number(), "{}: {}: expected a number, found {}", file, key, shown(value));
+  return value.get<double>();
 }
 
 }  // namespace kappa
