@@ -7,6 +7,8 @@
 
 namespace kappa {
 
+namespace fs = std::filesystem;
+
 /// Keys that say how a run is watched and fed, not what it computes of whole data.
 static bool may_differ(std::string_view key) {
   for (std::string_view prefix : {"threads", "run.", "checkpoint.", "audit.", "train.eval_", "train.sample_", "train.log_",
@@ -24,21 +26,37 @@ static bool is_course(std::string_view key) {
   return false;
 }
 
-RunFolder::RunFolder(const RunConfig& config, const std::filesystem::path& path) : path_(path) {
-  const std::filesystem::path file = path / "config.yaml";
+/// Throws InputError unless `path` is a folder or can become one. Gives whether it is.
+static bool is_folder(const fs::path& path) {
+  fs::path at = fs::absolute(path);
+  for (bool whole = true;; whole = false, at = at.parent_path()) {
+    std::error_code error;
+    const fs::file_status status = fs::status(at, error);
+    require(status.type() != fs::file_type::none, "run.dir: {}: {}", at.string(), error.message());
+    if (!fs::exists(status) && at.has_relative_path()) continue;
+    require(fs::is_directory(status), "run.dir: {}: expected a folder, found a file", at.string());
+    return whole;
+  }
+}
+
+RunFolder::RunFolder(const RunConfig& config, const fs::path& path) : path_(path) {
+  if (is_folder(path)) lock();
+  const fs::path file = path / "config.yaml";
   const int64_t step = config.train.resume_from_step;
   const auto all = list_checkpoints(checkpoints());
-  if (!std::filesystem::exists(file)) {
-    require(step < 0, "train.resume_from_step: expected the checkpoint of step {} in {}, found no run there", step,
-            path.string());
-    return;
-  }
+  require(!all.empty() || step < 0, "train.resume_from_step: expected the checkpoint of step {} in {}, found no run there", step,
+          path.string());
+  if (!all.empty())
+    for (const auto& [needed, what] : {std::pair{file, "configuration"}, {tokenizer(), "tokenizer"}})
+      require(fs::exists(needed), "{}: expected the {} that {} was trained with, found none", needed.string(), what,
+              all.back().second.string());
+  if (!fs::exists(file)) return;
+
   const RunConfig before = load_run_config(file);
   new_course_ = step >= 0 && step != before.train.resume_from_step;
   if (new_course_) {
-    require(!all.empty() && all.back().first >= step,
-            "train.resume_from_step: expected the step of the newest checkpoint in {}, {}, found {}", path.string(),
-            all.empty() ? "of which there is none" : std::to_string(all.back().first), step);
+    require(all.back().first >= step, "train.resume_from_step: expected the step of the newest checkpoint in {}, {}, found {}",
+            path.string(), all.back().first, step);
     require(all.back().first == step, "train.resume_from_step: {} is newer than step {}; to go back, remove it",
             all.back().second.string(), step);
   }
@@ -46,21 +64,31 @@ RunFolder::RunFolder(const RunConfig& config, const std::filesystem::path& path)
   for (const Difference& d : differences(before, config))
     if (!may_differ(d.key) && !(new_course_ && is_course(d.key)))
       list += fmt::format("{}{}: {} → {}", list.empty() ? "" : ", ", d.key, d.left, d.right);
-  require(list.empty(), "{}: a run with another configuration is there ({}); give run.dir another name, or remove the folder",
-          path.string(), list);
+  // A run makes the folder of its checkpoints, and without one has nothing that could go on.
+  begins_ = replaces_ = !list.empty() && all.empty() && fs::exists(checkpoints());
+  require(list.empty() || begins_,
+          "{}: a run with another configuration is there ({}); give run.dir another name, or remove the folder", path.string(),
+          list);
 }
 
-void RunFolder::make(const RunConfig& config) const {
-  const std::filesystem::path file = path_ / "config.yaml";
-  if (std::filesystem::exists(file)) {
-    if (!new_course_) return;
+void RunFolder::lock() { require(lock_.take(path_), "{}: another kappa train is working here", path_.string()); }
+
+bool RunFolder::has_tokenizer() const { return !replaces_ && fs::exists(tokenizer()); }
+
+void RunFolder::make(const RunConfig& config) {
+  const fs::path file = path_ / "config.yaml";
+  if (begins_) {
+    std::error_code error;
+    fs::create_directories(checkpoints(), error);
+    require(!error, "run.dir: {}: cannot make the run's folder: {}", path_.string(), error.message());
+    if (!lock_.taken()) {  // it was not there
+      lock();
+      require(!fs::exists(file), "{}: another kappa train has begun a run here", path_.string());
+    }
+  } else if (new_course_) {
     write_file(path_ / fmt::format("config.until_{:06}.yaml", config.train.resume_from_step), read_file(file));
-    return write_file(file, to_yaml(config));
   }
-  std::error_code error;
-  std::filesystem::create_directories(checkpoints(), error);
-  require(!error, "{}: cannot make the run's folder: {}", path_.string(), error.message());
-  write_file(file, to_yaml(config));
+  if (begins_ || new_course_) write_file(file, to_yaml(config));
 }
 
 void RunFolder::log(const nlohmann::ordered_json& metrics) const {
@@ -70,7 +98,7 @@ void RunFolder::log(const nlohmann::ordered_json& metrics) const {
 }
 
 void RunFolder::cut_metrics(int64_t step) const {
-  const std::filesystem::path file = path_ / "metrics.jsonl";
+  const fs::path file = path_ / "metrics.jsonl";
   std::ifstream in(file);
   std::string kept;
   for (std::string line; std::getline(in, line);) {
@@ -78,7 +106,8 @@ void RunFolder::cut_metrics(int64_t step) const {
     if (!object.is_object()) continue;
     // A line of training has the index of its step, a validation the number of steps before it.
     const int64_t first_again = object.contains("val/bpb") ? step + 1 : step;
-    if (object.value("step", first_again) < first_again) kept += line + '\n';
+    const auto at = object.find("step");
+    if (at != object.end() && at->is_number_integer() && at->get<int64_t>() < first_again) kept += line + '\n';
   }
   write_file(file, kept);
 }

@@ -7,21 +7,10 @@
 #include "data/document_stream.h"
 #include "data/shard_stream.h"
 #include "data/tokenizer_file.h"
+#include "engine/core/within.h"
 
 namespace kappa {
 namespace {
-
-constexpr const char* own_tokenizer = "tokenizer.tiktoken";
-
-/// What `read` has to say about a file begins with the key that named the file, which the reader does not know.
-template <class Read>
-auto of_key(const char* key, Read read) {
-  try {
-    return read();
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("{}: {}", key, error.what()));
-  }
-}
 
 DocumentOptions reading(const RunConfig& config) { return {.skip_damaged = config.data.skip_damaged}; }
 
@@ -32,7 +21,7 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
   require(size >= smallest_vocabulary(), "tokenizer.vocab_size: expected at least {}, the bytes and special tokens, found {}",
           smallest_vocabulary(), size);
   say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
-  const PieceCounts pieces = of_key(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
+  const PieceCounts pieces = within(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
     return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train, reading(config))
                                        : open_documents(from, reading(config))),
                         paper_pattern());
@@ -40,12 +29,12 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
   return Tokenizer(train_bpe(pieces, size));
 }
 
-Tokenizer find_tokenizer(const RunConfig& config, const std::filesystem::path& folder, const Validation& validation,
+Tokenizer find_tokenizer(const RunConfig& config, const RunFolder& folder, const Validation& validation,
                          const std::function<void(const std::string&)>& say) {
-  if (std::filesystem::exists(folder / own_tokenizer)) return load_tokenizer(folder / own_tokenizer);
+  if (folder.has_tokenizer()) return load_tokenizer(folder.tokenizer());
   if (config.data.tokenizer.empty()) return train_tokenizer(config, validation, say);
   std::string notice;
-  Tokenizer tokenizer = of_key("data.tokenizer", [&] { return load_tokenizer(config.data.tokenizer, &notice); });
+  Tokenizer tokenizer = within("data.tokenizer", [&] { return load_tokenizer(config.data.tokenizer, &notice); });
   if (!notice.empty()) say(notice);
   return tokenizer;
 }
@@ -90,18 +79,20 @@ BatchSequence TextSource::validation_batches(const RunConfig& config) const {
   return {std::max<int64_t>(1, config.train.eval_tokens / (shape.rows * shape.length)), [loader] { return loader->next(); }};
 }
 
-void TextSource::keep_tokenizer(const std::filesystem::path& folder) const {
-  if (!std::filesystem::exists(folder / own_tokenizer)) save_tokenizer(*tokenizer, folder / own_tokenizer);
+void TextSource::keep_tokenizer(const RunFolder& folder) const {
+  if (!folder.has_tokenizer()) save_tokenizer(*tokenizer, folder.tokenizer());
 }
 
-TextSource open_text(const RunConfig& config, const std::filesystem::path& folder,
-                     const std::function<void(const std::string&)>& say) {
+TextSource open_text(const RunConfig& config, const RunFolder& folder, const std::function<void(const std::string&)>& say) {
   const std::string& path = config.data.path;
   require(!path.empty(), "data.path: expected a file or a folder of text, found nothing");
-  require(std::filesystem::exists(path),
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  require(status.type() != std::filesystem::file_type::none, "data.path: {}: {}", path, error.message());
+  require(std::filesystem::exists(status),
           "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", path);
   const Validation validation = Validation::parse(config.data.validation);
-  const auto files = of_key("data.validation", [&] {
+  const auto files = within("data.validation", [&] {
     return std::pair(split_files(path, validation, Split::train), split_files(path, validation, Split::validation));
   });
   TextSource source;
@@ -119,7 +110,7 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
       say(fmt::format("warning: {}: left out, as damaged: {}", name, described(counts)));
     return corpus;
   };
-  of_key("data.path", [&] {
+  within("data.path", [&] {
     const Share share{validation.every, Split::train};
     if (in_memory) {
       source.training = kept(*open_files(files.first, reading(config), share), path, std::numeric_limits<int64_t>::max());
@@ -128,7 +119,7 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
       source.stream->read_slice(0);  // what is wrong from the beginning is said now
     }
   });
-  of_key("data.validation", [&] {
+  within("data.validation", [&] {
     if (!in_memory && config.data.validation.empty() && is_parquet(files.second.front())) {
       source.packed_shards = files.second;
       return;

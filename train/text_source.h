@@ -13,7 +13,7 @@
 #include <memory>
 
 #include "data/token_loader.h"
-#include "train/config.h"
+#include "train/run_folder.h"
 
 namespace kappa {
 
@@ -28,15 +28,14 @@ struct TextSource {
   PackedLoader training_loader(const RunConfig& config);
   /// From the beginning.
   BatchSequence validation_batches(const RunConfig& config) const;
-  /// Leaves the tokenizer in a run's folder, unless one is there.
-  void keep_tokenizer(const std::filesystem::path& folder) const;
+  /// Leaves the tokenizer in a run's folder, unless the run that goes on there has left it.
+  void keep_tokenizer(const RunFolder& folder) const;
 };
 
-/// Reads what is in memory, and the beginning of what is not. The tokenizer is the one in `folder` if a run has left one there,
-/// else data.tokenizer, else one trained on tokenizer.train_from or the training split. `say` gets a line about what takes time.
-/// Throws InputError for files that are not there or hold nothing, for ids beyond model.vocab_size, and where it is not clear
-/// what is held out.
-TextSource open_text(const RunConfig& config, const std::filesystem::path& folder,
-                     const std::function<void(const std::string&)>& say);
+/// Reads what is in memory, and the beginning of what is not. The tokenizer is the one in `folder` if the run that goes on
+/// there has left it, else data.tokenizer, else one trained on tokenizer.train_from or the training split. `say` gets a line
+/// about what takes time. Throws InputError for files that are not there or hold nothing, for ids beyond model.vocab_size, and
+/// where it is not clear what is held out.
+TextSource open_text(const RunConfig& config, const RunFolder& folder, const std::function<void(const std::string&)>& say);
 
 }  // namespace kappa

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/core/signals.h"
+#include "engine/core/within.h"
 #include "engine/device/gemm_plans.h"
 #include "eval/bits_per_byte.h"
 #include "model/checkpoint_folder.h"
@@ -23,19 +24,17 @@ namespace {
 
 class Trainer {
  public:
-  Trainer(const RunConfig& config, const std::filesystem::path& run)
+  Trainer(const RunConfig& config, RunFolder& folder)
       : config_(config),
         sizes_(plan_sizes(config)),
         progress_(sizes_.batches.steps),
-        folder_(config, run),
-        text_(open_text(config, run, [&](const std::string& line) { progress_.say(line); })),
+        folder_(folder),
+        text_(open_text(config, folder, [&](const std::string& line) { progress_.say(line); })),
         loader_(text_.training_loader(config)),
         model_(config.model, storage_of(config.train.precision).compute, storage_of(config.train.precision).narrow),
         optimizer_(model_.store(), optimizer_settings(config, sizes_.batches)),
         step_(config, sizes_.batches, model_, optimizer_) {
     sample_prompt();  // refused now rather than after the run
-    folder_.make(config);
-    text_.keep_tokenizer(run);
   }
 
   void run() {
@@ -69,18 +68,19 @@ class Trainer {
     return state_.step < sizes_.batches.steps && std::ranges::count(config_.checkpoint.milestones, state_.step) > 0;
   }
 
+  /// Takes up the newest checkpoint, or begins. Only when that is accepted is anything written in the folder.
   void begin() {
+    const auto checkpoint = newest_checkpoint(folder_.checkpoints());
+    if (checkpoint)
+      resume(*checkpoint);
+    else
+      model_.initialize(uint64_t(config_.train.seed), config_.train.router_init == RouterInit::zeros);
+    folder_.make(config_);
+    text_.keep_tokenizer(folder_);
+    folder_.cut_metrics(state_.step);
     if (!keep_gemm_plans(config_.device, folder_.gemm_plans()))
       progress_.say("warning: the plans of products are another GPU's or library's; the bits will differ from here on");
-    if (const auto checkpoint = newest_checkpoint(folder_.checkpoints())) {
-      state_ = load_checkpoint(*checkpoint, model_, optimizer_);
-      loader_.restore(state_.loader);
-      folder_.cut_metrics(state_.step);
-      progress_.say(fmt::format("going on from {}", checkpoint->string()));
-    } else {
-      model_.initialize(uint64_t(config_.train.seed), config_.train.router_init == RouterInit::zeros);
-      folder_.cut_metrics(0);
-    }
+    if (checkpoint) progress_.say(fmt::format("going on from {}", checkpoint->string()));
     constexpr double mib = 1 << 20;
     progress_.say(fmt::format("{:.2f} M parameters; parameters {:.0f} MiB, gradients {:.0f} MiB, optimizer {:.0f} MiB",
                               double(model_.store().count()) / 1e6, double(model_.store().value_bytes()) / mib,
@@ -93,6 +93,13 @@ class Trainer {
                       "(train.kappa_delay_start_min_iterations)",
                       sizes_.batches.steps, delay));
     first_step_ = state_.step;
+  }
+
+  void resume(const std::filesystem::path& checkpoint) {
+    state_ = load_checkpoint(checkpoint, model_, optimizer_);
+    require(state_.step <= sizes_.batches.steps, "{}: expected a step up to {}, the end of the run, found {}",
+            checkpoint.string(), sizes_.batches.steps, state_.step);
+    within((checkpoint / "state.json").string(), [&] { loader_.restore(state_.loader); });
   }
 
   /// One step, and what is seen of it on the way.
@@ -213,7 +220,7 @@ class Trainer {
   const RunConfig& config_;
   RunSizes sizes_;
   Progress progress_;
-  RunFolder folder_;
+  RunFolder& folder_;
   TextSource text_;
   PackedLoader loader_;
   Gpt model_;
@@ -237,9 +244,10 @@ void train(const RunConfig& config, const std::filesystem::path& run) {
           "train.core_metric_bundle: training does not evaluate CORE yet; expected nothing, found {}",
           config.train.core_metric_bundle);
   const BatchPlan batches = plan_batches(config);
-  check_disk(run / "checkpoints", config.checkpoint, batches.steps,
+  RunFolder folder(config, run);
+  check_disk(folder.checkpoints(), config.checkpoint, batches.steps,
              checkpoint_bytes(config, optimizer_settings(config, batches)));
-  Trainer(config, run).run();
+  Trainer(config, folder).run();
 }
 
 }  // namespace kappa

@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <limits>
+
 #include "engine/core/error.h"
+#include "engine/core/folder_lock.h"
 #include "engine/core/text.h"
 #include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
@@ -94,8 +97,23 @@ TEST_CASE("file: reading stops at the limit") {
   REQUIRE_THROWS_AS(read_file("/dev/zero", 1 << 20), InputError);
 }
 
+TEST_CASE("file: a folder is locked for one at a time") {
+  const TempFolder folder;
+  FolderLock second;
+  {
+    FolderLock first;
+    REQUIRE(first.take(folder.path()));
+    REQUIRE(first.taken());
+    REQUIRE_FALSE(second.take(folder.path()));
+    REQUIRE_FALSE(second.taken());
+  }
+  REQUIRE(second.take(folder.path()));
+}
+
 TEST_CASE("text: what goes into an error is one short line") {
   REQUIRE(printable("κ is fine") == "κ is fine");
   REQUIRE(printable(std::string("a\nb\0c\x7f", 6)) == "a?b?c?");
   REQUIRE(printable(std::string(81, 'x')) == std::string(80, 'x') + "…");
+  REQUIRE(printable(-std::numeric_limits<double>::quiet_NaN()) == "nan");
+  REQUIRE(printable(-1.5) == "-1.5");
 }

@@ -30,7 +30,9 @@ class Shell {
   Result run(const Words& words, std::string_view input = "") const;
   /// The same, sent these signals one after the other as soon as it has written `text`, or anything if that is empty.
   Result interrupt(const Words& words, const std::vector<int>& signals = {SIGINT}, std::string_view text = "") const;
-  /// Exit code 2, one line on standard error with all of `said` in it, nothing on standard output, no file new or changed.
+  /// Exit code 2, one line on standard error with all of `said` in it, no file new or changed. The second:
+  /// nothing on standard output either.
+  Result check_refused_late(const Words& words, const Words& said, std::string_view input = "") const;
   void check_refused(const Words& words, const Words& said, std::string_view input = "") const;
 
  private:
