@@ -8,7 +8,9 @@
 
 #include "engine/core/philox.h"
 #include "engine/device/thread_pool.h"
+#include "engine/memory/host_memory.h"
 #include "train/machine_speed.h"
+#include "train/memory_plan.h"
 #include "train/step.h"
 
 namespace kappa {
@@ -105,6 +107,7 @@ std::vector<BenchProduct> products_of(const Profile& profile, const LibraryTimes
 }  // namespace
 
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
+  check_memory(config, host_memory().available);
   const BatchPlan batches = plan_sizes(config).batches;
   const Storage storage = storage_of(config.train.precision);
   Gpt model(config.model, storage.compute, storage.narrow);

@@ -7,14 +7,6 @@
 
 namespace kappa {
 
-/// Estimates of bytes, by what takes them.
-struct MemoryPlan {
-  double parameters = 0, gradients = 0, optimizer = 0;  // exact
-  double activations = 0;  // what the ops keep of a micro-batch for the way back, and a layer's gradients
-  double total() const { return parameters + gradients + optimizer + activations; }
-};
-MemoryPlan plan_memory(const RunConfig& config);
-
 /// Seconds of the whole run's matrix products at a rate of `product_rate` FLOP/s: a lower bound of what it will take, since all
 /// else that a step does comes on top.
 struct TimePlan {

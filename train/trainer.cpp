@@ -7,11 +7,13 @@
 #include "engine/core/signals.h"
 #include "engine/core/within.h"
 #include "engine/device/gemm_plans.h"
+#include "engine/memory/host_memory.h"
 #include "eval/bits_per_byte.h"
 #include "model/checkpoint_folder.h"
 #include "model/generator.h"
 #include "train/checkpoint.h"
 #include "train/machine_speed.h"
+#include "train/memory_plan.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
@@ -245,6 +247,7 @@ void train(const RunConfig& config, const std::filesystem::path& run) {
           config.train.core_metric_bundle);
   const BatchPlan batches = plan_batches(config);
   RunFolder folder(config, run);
+  check_memory(config, host_memory().available);
   check_disk(folder.checkpoints(), config.checkpoint, batches.steps,
              checkpoint_bytes(config, optimizer_settings(config, batches)));
   Trainer(config, folder).run();

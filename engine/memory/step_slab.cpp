@@ -11,6 +11,7 @@
 #include "engine/core/error.h"
 #include "engine/core/profile.h"
 #include "engine/cuda/runtime.h"
+#include "engine/memory/host_memory.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -115,7 +116,10 @@ std::string StepSlab::largest_holders() const {
 
 StepSlab& host_step_slab() {
   // Never destroyed: tensors with static storage may outlive any order of destruction.
-  static StepSlab& slab = *new StepSlab(int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE));
+  static StepSlab& slab = *new StepSlab([] {
+    const int64_t available = host_memory().available;
+    return available > 0 ? available : int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  }());
   return slab;
 }
 

@@ -65,7 +65,7 @@ class StepSlab {
   std::map<int64_t, Block> taken_;   // by offset
 };
 
-/// The host's step slab, where the emulated device's activations live too: as many addresses as the machine has memory.
+/// The host's step slab, where the emulated device's activations live too: what is free when it is first asked for.
 StepSlab& host_step_slab();
 /// The device's.
 StepSlab& step_slab(Device device);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/memory/host_memory.h"
 #include "tests/support/shell.h"
 
 using namespace kappa;
@@ -45,6 +46,7 @@ TEST_CASE("doctor: processors, memory and limits as the system writes them") {
   CHECK(arm.wide == std::vector<std::string>{"asimd", "sve"});
   CHECK(parse_cpuinfo("").cores == 0);
   CHECK(parse_meminfo("MemTotal:  100 kB\nMemAvailable:   64 kB\n", "MemAvailable") == 65536);
+  CHECK(parse_file_pages("anon 100\ninactive_anon 5\nfile 9\nactive_file 30\ninactive_file 4\n") == 34);
   CHECK(parse_meminfo("", "MemTotal") == 0);
   CHECK(parse_cpu_limit("150000 100000\n") == 1.5);
   CHECK(parse_cpu_limit("max 100000\n") == 0);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tests/support/catch.h"
+#include "train/memory_plan.h"
 
 using namespace kappa;
 
@@ -38,6 +39,23 @@ TEST_CASE("dry run: memory grows with what takes it") {
   CHECK(memory("model: {loss_recompute_backward: false}\ntrain: {num_iterations: 1}").activations > plain.activations);
   CHECK(memory("train: {num_iterations: 1, precision: mixed}").activations < 0.7 * plain.activations);
   CHECK(memory("train: {num_iterations: 1, matrix_optimizer: muon}").optimizer > plain.optimizer);
+}
+
+TEST_CASE("dry run: a run that needs clearly more memory than there is is refused, with what makes it smaller") {
+  const RunConfig config = parse_run_config("train: {num_iterations: 1}", "x.yaml");
+  const double total = plan_memory(config).total();
+  CHECK_NOTHROW(check_memory(config, int64_t(total)));
+  CHECK_NOTHROW(check_memory(config, int64_t(total / 1.24)));
+  CHECK_NOTHROW(check_memory(config, 0));  // not known
+  std::string why;
+  try {
+    check_memory(config, int64_t(total / 1.26));
+  } catch (const InputError& error) {
+    why = error.what();
+  }
+  for (const std::string& word : {bytes_text(total), bytes_text(total / 1.26), std::string("train.device_batch_size")})
+    CHECK_THAT(why, contains(word));
+  CHECK(bytes_text(1 << 29) == "512 MiB");
 }
 
 TEST_CASE("dry run: time is the FLOPs of the products over the machine's rate") {

@@ -14,28 +14,13 @@
 #include <sstream>
 #include <thread>
 
-#include "engine/core/error.h"
-#include "engine/core/file.h"
+#include "engine/core/system_files.h"
+#include "engine/memory/host_memory.h"
 
 namespace kappa {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A file of the system; "" if it is not there.
-std::string text_of(const fs::path& path) {
-  try {
-    return read_file(path);
-  } catch (const InputError&) {
-    return "";
-  }
-}
-
-std::string trimmed(std::string_view text) {
-  constexpr const char* space = " \t\r\n";
-  const size_t begin = text.find_first_not_of(space);
-  return begin == std::string_view::npos ? "" : std::string(text.substr(begin, text.find_last_not_of(space) - begin + 1));
-}
 
 std::vector<std::string> words_of(std::string_view text) {
   std::istringstream in{std::string(text)};
@@ -44,42 +29,11 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
-/// Calls body(name, value) for the lines "name : value".
-template <class Body>
-void each_field(std::string_view text, Body body) {
-  std::istringstream in{std::string(text)};
-  for (std::string line; std::getline(in, line);)
-    if (const size_t colon = line.find(':'); colon != std::string::npos)
-      body(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
-}
-
-/// The smaller of two limits, of which 0 is none.
-template <class T>
-T tighter(T a, T b) {
-  return a <= 0 ? b : b <= 0 ? a : std::min(a, b);
-}
-
-/// A container's limits: those of its group and of all groups around it.
-struct Limits {
-  int64_t memory = 0, memory_left = 0;
-  double cpus = 0;
-};
-Limits container_limits() {
-  Limits limits;
-  fs::path group;
-  each_field(text_of("/proc/self/cgroup"), [&](const std::string& number, const std::string& rest) {
-    if (number == "0") group = rest.substr(std::min(rest.size(), rest.find('/') + 1));  // "0::/the/group": version 2
-  });
-  for (;; group = group.parent_path()) {
-    const fs::path folder = "/sys/fs/cgroup" / group;
-    limits.cpus = tighter(limits.cpus, parse_cpu_limit(text_of(folder / "cpu.max")));
-    const int64_t most = std::strtol(text_of(folder / "memory.max").c_str(), nullptr, 10);  // 0 of "max" and of nothing
-    limits.memory = tighter(limits.memory, most);
-    if (most > 0)
-      limits.memory_left =
-          tighter(limits.memory_left, most - std::strtol(text_of(folder / "memory.current").c_str(), nullptr, 10));
-    if (group.empty()) return limits;
-  }
+/// A container's limit in threads: that of its group and of all groups around it; 0: none.
+double cpu_limit() {
+  double threads = 0;
+  for (const fs::path& group : control_groups()) threads = tighter(threads, parse_cpu_limit(system_file(group / "cpu.max")));
+  return threads;
 }
 
 /// A shared library, if the machine has it. It stays loaded: some do not like to go.
@@ -129,7 +83,8 @@ int count_cards() {
   int cards = 0;
   std::error_code error;
   for (const auto& device : fs::directory_iterator("/sys/bus/pci/devices", error))
-    cards += text_of(device.path() / "vendor").starts_with("0x10de") && text_of(device.path() / "class").starts_with("0x03");
+    cards +=
+        system_file(device.path() / "vendor").starts_with("0x10de") && system_file(device.path() / "class").starts_with("0x03");
   return cards;
 }
 
@@ -137,7 +92,7 @@ int count_cards() {
 Cuda find_cuda() {
   Cuda cuda{.cards = count_cards(), .toolkit = find_toolkit()};
   const auto about =
-      words_of(text_of("/proc/driver/nvidia/version"));  // "NVRM version: NVIDIA … Kernel Module  535.104.05  Sat …"
+      words_of(system_file("/proc/driver/nvidia/version"));  // "NVRM version: NVIDIA … Kernel Module  535.104.05  Sat …"
   if (const auto at = std::ranges::find_if(
           about, [](const std::string& word) { return std::isdigit(word[0]) && word.find('.') != std::string::npos; });
       at != about.end())
@@ -214,14 +169,6 @@ Processor parse_cpuinfo(std::string_view text) {
   return processor;
 }
 
-int64_t parse_meminfo(std::string_view text, std::string_view name) {
-  int64_t bytes = 0;
-  each_field(text, [&](const std::string& key, const std::string& value) {
-    if (key == name) bytes = std::strtol(value.c_str(), nullptr, 10) * 1024;
-  });
-  return bytes;
-}
-
 double parse_cpu_limit(std::string_view text) {
   const auto words = words_of(text);
   const double period = words.size() == 2 ? std::atof(words[1].c_str()) : 0;
@@ -229,13 +176,11 @@ double parse_cpu_limit(std::string_view text) {
 }
 
 Machine this_machine() {
-  Machine machine{.processor = parse_cpuinfo(text_of("/proc/cpuinfo"))};
-  const Limits limits = container_limits();
+  Machine machine{.processor = parse_cpuinfo(system_file("/proc/cpuinfo"))};
   machine.processor.threads = int(std::thread::hardware_concurrency());
-  machine.processor.limit = limits.cpus;
-  const std::string memory = text_of("/proc/meminfo");
-  machine.memory = tighter(parse_meminfo(memory, "MemTotal"), limits.memory);
-  machine.memory_free = tighter(parse_meminfo(memory, "MemAvailable"), limits.memory_left);
+  machine.processor.limit = cpu_limit();
+  const HostMemory memory = host_memory();
+  machine.memory = memory.total, machine.memory_free = memory.available;
   std::error_code error;
   machine.folder = fs::current_path(error);
   if (const fs::space_info space = fs::space(machine.folder, error); !error) machine.disk_free = int64_t(space.available);

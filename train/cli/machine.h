@@ -47,8 +47,6 @@ Machine this_machine();
 
 /// /proc/cpuinfo, of x86 or ARM: name, cores and instructions.
 Processor parse_cpuinfo(std::string_view text);
-/// "MemAvailable:   1234 kB" of /proc/meminfo in bytes; 0 if it is not there.
-int64_t parse_meminfo(std::string_view text, std::string_view name);
 /// "max 100000" or "150000 100000" of a container's cpu.max as threads; 0: no limit.
 double parse_cpu_limit(std::string_view text);
 
