@@ -6,10 +6,12 @@ A maintainer's script (needs tiktoken, rustbpe, tokenizers).
 
     scripts/bench-tokenizer.py encode build/release/tests/kappa_tests PAPER_TOKENIZER_FOLDER TEXT…
     scripts/bench-tokenizer.py train build/release/kappa THREADS TEXT
+    scripts/bench-tokenizer.py make TEXT BYTES SOURCE…      a text to learn from
 """
 import base64
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -76,9 +78,28 @@ def bench_train(kappa, threads, path):
               f"{'' if status == 0 else ', FAILED'}", flush=True)
 
 
+def make_text(out, size, sources):
+    """Lines of the sources in random order, again and again; every fourth gets a word and a number that nothing else has, because
+    different pieces, not text, are what real text has ever more of."""
+    generator = random.Random(5)
+    lines = [line for path in sources for line in open(path, encoding="utf-8", errors="replace").read().split("\n")]
+    written = 0
+    with open(out, "w", encoding="utf-8") as file:
+        while written < size:
+            batch = generator.choices(lines, k=20000)
+            for i in range(0, len(batch), 4):
+                word = "".join(generator.choices("etaoinshrdlucmfwypvbgk", k=generator.randrange(3, 11)))
+                batch[i] += f" {word} {generator.randrange(10 ** generator.randrange(1, 7))}"
+            text = "\n".join(batch) + "\n"
+            file.write(text)
+            written += len(text.encode())
+
+
 if len(sys.argv) > 4 and sys.argv[1] == "encode":
     bench_encode(sys.argv[2], sys.argv[3], sys.argv[4:])
 elif len(sys.argv) == 5 and sys.argv[1] == "train":
     bench_train(*sys.argv[2:])
+elif len(sys.argv) > 4 and sys.argv[1] == "make":
+    make_text(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
 else:
     sys.exit(__doc__)
