@@ -9,10 +9,10 @@
 #include "data/json_lines.h"
 #include "data/parquet_documents.h"
 #include "data/tokenizer/split.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/file.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {

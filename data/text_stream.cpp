@@ -1,7 +1,7 @@
 #include "data/text_stream.h"
 
 #include "data/fingerprint.h"
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 

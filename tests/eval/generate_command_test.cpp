@@ -4,7 +4,7 @@
 
 #include "data/bpe_trainer.h"
 #include "data/tokenizer_file.h"
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 #include "model/generator.h"
 #include "model/weights.h"
 #include "tests/model/model_cases.h"
