@@ -4,8 +4,7 @@
 #include <limits>
 
 #include "data/bpe_trainer.h"
-#include "data/document_stream.h"
-#include "data/shard_stream.h"
+#include "data/text_stream.h"
 #include "data/tokenizer_file.h"
 
 namespace kappa {
@@ -48,13 +47,6 @@ Tokenizer find_tokenizer(const RunConfig& config, const std::filesystem::path& f
   Tokenizer tokenizer = of_key("data.tokenizer", [&] { return load_tokenizer(config.data.tokenizer, &notice); });
   if (!notice.empty()) say(notice);
   return tokenizer;
-}
-
-/// Of one split, read while it is used.
-std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
-                                           const TextStreamOptions& options) {
-  if (is_parquet(files.front())) return std::make_unique<ShardStream>(tokenizer, files, options);
-  return std::make_unique<DocumentStream>(tokenizer, files, options);
 }
 
 /// What open_text() says when it is done.
@@ -100,7 +92,7 @@ TextSource open_text(const RunConfig& config, const std::filesystem::path& folde
   require(!path.empty(), "data.path: expected a file or a folder of text, found nothing");
   require(std::filesystem::exists(path),
           "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", path);
-  const Validation validation = Validation::parse(config.data.validation);
+  const Validation validation = of_key("data.validation", [&] { return Validation::parse(config.data.validation); });
   const auto files = of_key("data.validation", [&] {
     return std::pair(split_files(path, validation, Split::train), split_files(path, validation, Split::validation));
   });
