@@ -43,7 +43,7 @@ class MemberFinder : public nlohmann::json_sax<Json> {
   bool end_object() override { return --depth_, true; }
   bool end_array() override { return --depth_, true; }
   bool parse_error(size_t, const std::string&, const Json::exception& error) override {
-    throw InputError(fmt::format("not JSON: {}", printable(error.what())));
+    throw InputError(fmt::format("not JSON: {}", json_complaint(error)));
   }
 
   /// Throws InputError unless the line was an object with the member, a string.
@@ -70,6 +70,13 @@ class MemberFinder : public nlohmann::json_sax<Json> {
 };
 
 }  // namespace
+
+std::string json_complaint(const std::exception& error) {
+  std::string_view said = error.what();
+  if (const size_t tag = said.find("] "); said.starts_with('[') && tag != said.npos) said.remove_prefix(tag + 2);
+  if (constexpr std::string_view where = "parse error at line 1, "; said.starts_with(where)) said.remove_prefix(where.size());
+  return printable(said);
+}
 
 /// The next line that is not blank.
 bool JsonLines::next_line(std::string_view& line) {

@@ -2,10 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "data/json_lines.h"
 #include "data/output.h"
+#include "data/shard_stream.h"
 #include "data/token_loader.h"
 #include "engine/core/error.h"
-#include "engine/core/text.h"
 
 namespace kappa {
 namespace {
@@ -13,39 +14,57 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-/// What a state file says; a state without "slices" is the paper's, which the stream turns into one of ours.
-LoaderState read_state(const fs::path& path, const ShardStream& stream) {
+std::vector<fs::path> files_of(const PackRequest& request) {
+  const auto& [file, every] = request.validation;
+  const bool nothing_held_out = file.empty() && every == 0 && fs::is_regular_file(request.path);
+  if (request.split == Split::validation && nothing_held_out) return {request.path};
+  return split_files(request.path, request.validation, request.split);
+}
+
+/// What a state file says. A state without "slices" is the paper's, which shards turn into one of ours; `shards` is null where
+/// the text is in other files.
+LoaderState state_of(const Json& json, const ShardStream* shards) {
+  if (json.contains("slices") || shards == nullptr) return loader_state(json);
+  return {.stream = shards->fingerprint(),
+          .rank = shards->rank(),
+          .packer = {.slices = shards->slice_after(
+                         {.file = json.at("pq_idx"), .row_group = json.at("rg_idx"), .epoch = json.value("epoch", int64_t{1})}),
+                     .waiting = {}}};
+}
+
+void restore(PackedLoader& loader, const fs::path& path, const ShardStream* shards) {
+  const std::string text = read_file(path);
   try {
-    const Json json = Json::parse(read_file(path));
-    if (json.contains("slices")) return loader_state(json);
-    return {.stream = stream.fingerprint(),
-            .rank = stream.rank(),
-            .packer = {.slices = stream.slice_after(
-                           {.file = json.at("pq_idx"), .row_group = json.at("rg_idx"), .epoch = json.value("epoch", int64_t{1})}),
-                       .waiting = {}}};
+    loader.restore(state_of(Json::parse(text), shards));
   } catch (const Json::exception& error) {
-    throw InputError(fmt::format("{}: not a loader's state: {}", path.string(), printable(error.what())));
+    throw InputError(fmt::format("{}: not a loader's state: {}", path.string(), json_complaint(error)));
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: {}", path.string(), error.what()));
   }
 }
 
-void write_state(const fs::path& path, const LoaderState& state, const ShardPosition& position) {
-  Json json{{"pq_idx", position.file}, {"rg_idx", position.row_group}, {"epoch", position.epoch}};
+std::string text_of(const LoaderState& state, const ShardStream* shards) {
+  Json json = Json::object();
+  if (shards != nullptr) {
+    const auto [file, row_group, epoch] = shards->position(state.packer.slices - 1);
+    json = {{"pq_idx", file}, {"rg_idx", row_group}, {"epoch", epoch}};
+  }
   json.update(to_json(state));
-  write_file(path, json.dump() + "\n");
+  return json.dump() + "\n";
 }
 
 }  // namespace
 
 ReadCounts pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
-  auto owned = std::make_unique<ShardStream>(tokenizer, shards_of(request.shards, request.split), request.options);
-  const ShardStream& stream = *owned;
-  PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = request.batch, .length = request.length}, request.workers);
+  auto stream =
+      open_stream(tokenizer, files_of(request),
+                  {.rank = request.rank, .documents = request.documents, .share = {request.validation.every, request.split}});
+  const auto* const shards = dynamic_cast<const ShardStream*>(stream.get());
+  PackedLoader loader(std::move(stream), LongDocuments::crop, {.rows = request.batch, .length = request.length}, request.workers);
+  if (request.state && fs::exists(*request.state)) restore(loader, *request.state, shards);
   Output out(request.out);
-  if (request.state && fs::exists(*request.state)) try {
-      loader.restore(read_state(*request.state, stream));
-    } catch (const InputError& error) {
-      throw InputError(fmt::format("{}: {}", request.state->string(), error.what()));
-    }
+  std::optional<AtomicFile> state;
+  if (request.state) state.emplace(*request.state);  // before the rows, so that these do not come without it
 
   for (int64_t written = 0; written < request.rows;) {
     const Batch batch = loader.next();
@@ -57,9 +76,9 @@ ReadCounts pack_rows(const Tokenizer& tokenizer, const PackRequest& request) {
     }
   }
   out.finish();
-  if (request.state) {
-    const LoaderState state = loader.state();
-    write_state(*request.state, state, stream.position(state.packer.slices - 1));
+  if (state) {
+    state->write(text_of(loader.state(), shards));
+    state->commit();
   }
   return loader.counts();
 }

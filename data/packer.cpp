@@ -55,7 +55,8 @@ PackerState Packer::state() const {
 void Packer::restore(const PackerState& state) {
   waiting_.clear();
   by_length_.clear();
-  require(state.slices >= 0, "loader state: expected at least 0 slices, found {}", state.slices);
+  constexpr int64_t most = int64_t{1} << 48;  // beyond all data, and its documents can still be counted
+  require(state.slices >= 0 && state.slices <= most, "loader state: expected 0 to {} slices, found {}", most, state.slices);
   slices_ = state.slices;
   arrivals_ = 0;
   counts_ = {};
