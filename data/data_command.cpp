@@ -11,6 +11,7 @@
 #include "data/notices.h"
 #include "data/pack.h"
 #include "engine/core/error.h"
+#include "engine/device/thread_pool.h"
 
 namespace kappa {
 namespace {
@@ -81,16 +82,25 @@ void add_inspect(CLI::App& data) {
   });
 }
 
+Validation parsed_validation(const std::string& value) {
+  try {
+    return Validation::parse(value);
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("--validation: {}", error.what()));
+  }
+}
+
 void add_pack(CLI::App& data) {
   struct Options {
-    std::string tokenizer, shards, split = "train", state;
+    std::string tokenizer, path, validation, split = "train", state;
+    int threads = 0;
     PackRequest request;
   };
-  auto* const command = data.add_subcommand("pack", "Rows of packed documents, as training on Parquet shards gets them");
+  auto* const command = data.add_subcommand("pack", "Rows of packed documents, as training gets them");
   const auto o = std::make_shared<Options>();
   PackRequest& r = o->request;
   const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 40);
-  command->add_option("PATH", o->shards, "a folder of .parquet files, of which the last is for validation")->required();
+  command->add_option("PATH", o->path, "a folder of Parquet, JSON Lines or text files, or a single file")->required();
   command->add_option("--tokenizer", o->tokenizer, "its file")->required();
   command->add_option("--rows", r.rows, "how many rows")->check(positive)->required();
   command->add_option("--seq-len", r.length, "tokens of a row's inputs")
@@ -98,22 +108,29 @@ void add_pack(CLI::App& data) {
       ->required();
   command->add_option("--batch", r.batch, "rows of a batch")->check(CLI::Range(int64_t{1}, int64_t{1} << 20))->required();
   command->add_option("--split", o->split, "which documents")->check(CLI::IsMember({"train", "val"}))->capture_default_str();
-  command->add_option("--rank", r.options.rank.rank, "whose rows")->capture_default_str();
-  command->add_option("--world", r.options.rank.world, "of how many ranks")->capture_default_str();
-  command->add_option("--workers", r.workers, "threads that read and tokenise")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  command->add_option(
+      "--validation", o->validation,
+      "what is held out: a share, such as 0.05, a file or a folder; if not given, the last shard, or a single file");
+  command->add_option("--rank", r.rank.rank, "whose rows")->capture_default_str();
+  command->add_option("--world", r.rank.world, "of how many ranks")->capture_default_str();
+  command->add_option("--threads", o->threads, "that read and tokenise; 0: one a core")->check(CLI::Range(0, 1024));
   command->add_option("--out", r.out, "the file to write; - is standard output")->capture_default_str();
   command->add_option("--state", o->state, "gone on from if it is there; written after the last batch");
-  add_reading(*command, r.options.documents);
-  command->footer("Example: kappa data pack --tokenizer kappa32k.tiktoken --rows 4 --seq-len 2048 --batch 4 shards/");
+  add_reading(*command, r.documents);
+  command->footer(
+      "Examples:\n"
+      "  kappa data pack --tokenizer kappa32k.tiktoken --rows 4 --seq-len 2048 --batch 4 shards/\n"
+      "  kappa data pack --tokenizer kappa32k.tiktoken --rows 4 --seq-len 256 --batch 4 --validation 0.05 text.jsonl");
   command->callback([o] {
     PackRequest request = o->request;
-    request.shards = o->shards;
+    request.path = o->path;
+    request.validation = parsed_validation(o->validation);
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
+    set_threads(o->threads);
+    request.workers = threads();
     const Tokenizer tokenizer = load_with_notice(o->tokenizer);
-    notice_of(pack_rows(tokenizer, request), o->shards);
+    notice_of(pack_rows(tokenizer, request), o->path);
   });
 }
 

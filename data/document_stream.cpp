@@ -29,9 +29,9 @@ bool DocumentStream::next(std::string* text) const {
   for (;;) {
     const bool is_mine = of_share_ % world == rank;
     if (!(is_mine && text != nullptr ? reader_->next(*text) : reader_->skip())) {
-      epoch_size_ = at_;
       require(at_ > 0, "{}{}: expected documents, found none{}", files_.front().string(), files_.size() > 1 ? " …" : "",
               world > 1 ? fmt::format(" for rank {} of {}", rank, world) : "");
+      epoch_size_ = at_;
       return false;
     }
     ++of_share_;

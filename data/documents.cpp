@@ -9,10 +9,10 @@
 #include "data/json_lines.h"
 #include "data/parquet_documents.h"
 #include "data/tokenizer/split.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/file.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {
@@ -195,14 +195,13 @@ std::vector<fs::path> split_files(const fs::path& path, const Validation& valida
     return files;
   }
   const bool shards = std::ranges::all_of(files, [](const fs::path& f) { return is_parquet(f) || is_json_lines(f); });
-  require(
-      shards && files.size() > 1,
-      "{}: expected shards, of which the last is for validation, found {}; or set data.validation to a share, such as 0.05, or "
-      "to a file",
-      path.string(),
-      !shards                  ? "plain text"
-      : fs::is_directory(path) ? "one"
-                               : "one file");
+  require(shards && files.size() > 1,
+          "{}: expected shards, of which the last is for validation, found {}; or else a share that is held out, such as "
+          "0.05, or a file",
+          path.string(),
+          !shards                  ? "plain text"
+          : fs::is_directory(path) ? "one"
+                                   : "one file");
   return training ? std::vector(files.begin(), files.end() - 1) : std::vector{files.back()};
 }
 
@@ -231,12 +230,12 @@ Validation Validation::parse(const std::string& value) {
   double share = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), share);
   if (error == std::errc() && end == value.data() + value.size()) {
-    require(share > 0 && share < 1, "data.validation: expected a share in (0, 1) or a file, found {}", value);
+    require(share > 0 && share < 1, "expected a share in (0, 1) or a file, found {}", value);
     const int64_t every = std::llround(std::min(1 / share, 0x1p60));
-    require(every > 1, "data.validation: a share of {} would hold out every document", value);
+    require(every > 1, "a share of {} would hold out every document", value);
     return {.file = {}, .every = every};
   }
-  require(is_there(value), "data.validation: expected a share in (0, 1) or a file, found {}", printable(value));
+  require(is_there(value), "expected a share in (0, 1) or a file, found {}", printable(value));
   return {.file = value, .every = 0};
 }
 

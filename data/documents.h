@@ -66,13 +66,13 @@ std::unique_ptr<DocumentReader> open_documents(const std::filesystem::path& path
 /// The documents of all these, one after the other.
 std::unique_ptr<DocumentReader> open_documents(const std::vector<std::filesystem::path>& paths, const DocumentOptions& options);
 
-/// The key data.validation: which documents are held out from training. Nothing if neither is set.
+/// data.validation and --validation: which documents are held out from training. Nothing if neither is set.
 struct Validation {
   std::filesystem::path file;  // all documents of this file or folder
   int64_t every = 0;           // or documents every, 2·every, … of the training data, counted from 1
 
   /// A share s in (0, 1), which holds out every round(1/s)-th document, or else a file or a folder.
-  /// Throws InputError if `value` is a number that is no share, or if there is no such file.
+  /// Throws InputError, which does not name the key, if `value` is a number that is no share, or if there is no such file.
   static Validation parse(const std::string& value);
 };
 

@@ -7,6 +7,7 @@
 #include "data/parquet_documents.h"
 #include "data/token_corpus.h"
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 
 namespace kappa {
 namespace {
@@ -24,7 +25,7 @@ void show_schema(const std::vector<parquet::SchemaElement>& schema, Output& out)
         e.logical >= 0 ? parquet::logical_type_name(e.logical) : parquet::converted_type_name(e.converted);
     if (!meaning.empty()) type += " (" + meaning + ")";
     if (at > 0)
-      line(out, "  {:{}}{}: {}, {}", "", 2 * (std::min<size_t>(ends.size(), 20) - 1), for_terminal(e.name), type,
+      line(out, "  {:{}}{}: {}, {}", "", 2 * (std::min<size_t>(ends.size(), 20) - 1), printable(e.name), type,
            to_string(e.repetition));
     if (e.children > 0) ends.push_back(parquet::subtree_end(schema, at));
   }
@@ -42,14 +43,14 @@ void show_parquet(const fs::path& path, const InspectOptions& options, Output& o
   const parquet::File file(path, options.documents.field);
   const parquet::Footer& footer = file.footer();
   line(out, "Parquet, {} bytes, written by {}", grouped(int64_t(file.bytes().size())),
-       footer.created_by.empty() ? "nobody who says so" : for_terminal(footer.created_by));
+       footer.created_by.empty() ? "nobody who says so" : printable(footer.created_by));
   line(out, "schema");
   show_schema(footer.schema, out);
 
   line(out, "{} rows in {} row groups", grouped(footer.rows), grouped(file.row_groups()));
   int64_t bytes = 0, unpacked = 0;
   for (const auto& g : footer.row_groups) bytes += g.column.bytes, unpacked += g.column.unpacked_bytes;
-  line(out, "column {}: {} bytes, {} decompressed ({:.2f}×)", for_terminal(options.documents.field), grouped(bytes),
+  line(out, "column {}: {} bytes, {} decompressed ({:.2f}×)", printable(options.documents.field), grouped(bytes),
        grouped(unpacked), double(unpacked) / double(std::max<int64_t>(bytes, 1)));
   for (size_t i = 0; i < footer.row_groups.size();) {
     const std::string what = described(footer.row_groups[i]);
@@ -70,7 +71,7 @@ void show_folder(const fs::path& path, const InspectOptions& options, Output& ou
   uintmax_t bytes = 0;
   for (const fs::path& file : files) bytes += fs::file_size(file);
   line(out, "{} files, {} bytes, from {} to {}", files.size(), grouped(int64_t(bytes)),
-       for_terminal(files.front().filename().string()), for_terminal(files.back().filename().string()));
+       printable(files.front().filename().string()), printable(files.back().filename().string()));
   if (!is_parquet(files.front())) return;
   int64_t rows = 0, row_groups = 0, damaged = 0, last = 0;
   for (const fs::path& path_of_one : files) {
@@ -117,7 +118,7 @@ void show_row(const TokenCorpus& corpus, const InspectOptions& options, Output& 
 }  // namespace
 
 void inspect(const fs::path& path, const InspectOptions& options, Output& out) {
-  line(out, "{}", path.string());
+  line(out, "{}", printable(path.string()));
   if (fs::is_directory(path)) show_folder(path, options, out);
   if (fs::is_regular_file(path) && is_parquet(path)) show_parquet(path, options, out);
 

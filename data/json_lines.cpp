@@ -1,11 +1,14 @@
 #include "data/json_lines.h"
 
-#include "data/strict_json.h"
+#include <nlohmann/json.hpp>
+
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
 namespace kappa {
 namespace {
+
+using Json = nlohmann::json;
 
 /// Takes one member of the outermost object out of a line's JSON; nothing else is kept.
 class MemberFinder : public nlohmann::json_sax<Json> {
@@ -39,7 +42,9 @@ class MemberFinder : public nlohmann::json_sax<Json> {
   }
   bool end_object() override { return --depth_, true; }
   bool end_array() override { return --depth_, true; }
-  bool parse_error(size_t, const std::string&, const Json::exception& error) override { throw InputError(described(error)); }
+  bool parse_error(size_t, const std::string&, const Json::exception& error) override {
+    throw InputError(fmt::format("not JSON: {}", json_complaint(error)));
+  }
 
   /// Throws InputError unless the line was an object with the member, a string.
   void check() const {
@@ -65,6 +70,13 @@ class MemberFinder : public nlohmann::json_sax<Json> {
 };
 
 }  // namespace
+
+std::string json_complaint(const std::exception& error) {
+  std::string_view said = error.what();
+  if (const size_t tag = said.find("] "); said.starts_with('[') && tag != said.npos) said.remove_prefix(tag + 2);
+  if (constexpr std::string_view where = "parse error at line 1, "; said.starts_with(where)) said.remove_prefix(where.size());
+  return printable(said);
+}
 
 /// The next line that is not blank.
 bool JsonLines::next_line(std::string_view& line) {

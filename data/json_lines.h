@@ -6,6 +6,9 @@
 
 namespace kappa {
 
+/// What the JSON library says about a line or a short file, without its own numbers, for an error of ours.
+std::string json_complaint(const std::exception& error);
+
 /// Blank lines do not count. JSON is UTF-8 by definition, so bytes that are not are an error here, not a replacement.
 class JsonLines : public DocumentReader {
  public:

@@ -1,6 +1,5 @@
 #include "data/output.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "engine/core/error.h"
@@ -40,12 +39,6 @@ std::string grouped(int64_t number) {
     if (i > 0 && (digits.size() - i) % 3 == 0 && digits[i - 1] != '-') text += ',';
     text += digits[i];
   }
-  return text;
-}
-
-std::string for_terminal(std::string text) {
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
   return text;
 }
 

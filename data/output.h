@@ -35,7 +35,4 @@ void line(Output& out, fmt::format_string<Args...> format, Args&&... args) {
 /// 1234567 as 1,234,567.
 std::string grouped(int64_t number);
 
-/// Bytes of unknown origin for a terminal: no control characters but line feeds and tabs.
-std::string for_terminal(std::string text);
-
 }  // namespace kappa

@@ -55,7 +55,8 @@ PackerState Packer::state() const {
 void Packer::begin_at(int64_t slice) {
   waiting_.clear();
   by_length_.clear();
-  require(slice >= 0, "loader state: expected at least 0 slices, found {}", slice);
+  constexpr int64_t most = int64_t{1} << 48;  // beyond all data, and its documents can still be counted
+  require(slice >= 0 && slice <= most, "loader state: expected 0 to {} slices, found {}", most, slice);
   slices_ = slice;
   arrivals_ = 0;
   counts_ = {};

@@ -1,7 +1,7 @@
 #include "data/parquet_documents.h"
 
-#include "data/utf8.h"
 #include "engine/core/error.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 

@@ -11,7 +11,8 @@
 namespace kappa {
 
 void check(RankOf of) {
-  require(of.world >= 1 && of.rank >= 0 && of.rank < of.world, "rank: expected 0 to {}, found {}", of.world - 1, of.rank);
+  require(of.world >= 1, "rank: expected at least one rank, found {}", of.world);
+  require(of.rank >= 0 && of.rank < of.world, "rank: expected 0 to {}, found {}", of.world - 1, of.rank);
 }
 
 CorpusStream::CorpusStream(const TokenCorpus& corpus, const StreamOptions& options) : corpus_(corpus), options_(options) {

@@ -1,6 +1,7 @@
 #include "data/shard_stream.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "data/fingerprint.h"
 #include "data/parquet_documents.h"
@@ -10,13 +11,6 @@
 namespace kappa {
 
 namespace fs = std::filesystem;
-
-std::vector<fs::path> shards_of(const fs::path& path, Split split) {
-  if (split == Split::validation && fs::is_regular_file(path)) return {path};
-  auto shards = split_files(path, {}, split);
-  require(is_parquet(shards.front()), "{}: expected .parquet files, found others", path.string());
-  return shards;
-}
 
 /// An open file, and how far one of its row groups was read.
 class ShardStream::Cursor {
@@ -169,8 +163,8 @@ ShardPosition ShardStream::position(int64_t index) const {
 
 int64_t ShardStream::slice_after(const ShardPosition& position) const {
   const auto [file, row_group, epoch] = position;
-  constexpr int64_t most = int64_t{1} << 30;
-  require(epoch >= 1 && epoch < most && file >= 0 && file < int64_t(shards_.size()) && row_group >= 0 && row_group < most,
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  require(epoch >= 1 && epoch <= most && file >= 0 && file < int64_t(shards_.size()) && row_group >= 0 && row_group <= most,
           "loader state: expected an epoch from 1 and a file from 0 to {}, found epoch {}, file {}, row group {}",
           shards_.size() - 1, epoch, file, row_group);
   const auto [rank, world] = options_.rank;

@@ -13,10 +13,6 @@
 
 namespace kappa {
 
-/// Shards of a split: of the .parquet files in a folder, in the order of their names, the last one is for validation, all others
-/// for training; a single file is for validation. Throws InputError naming the path if the split has none.
-std::vector<std::filesystem::path> shards_of(const std::filesystem::path& path, Split split);
-
 /// A place among the shards, as the paper's code writes it down: of the slice that was fetched last.
 struct ShardPosition {
   int64_t file = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "data/json_lines.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
 
@@ -26,14 +27,8 @@ Json parse_object(const std::string& text, const std::string& file) {
     require(object.is_object(), "{}: expected a JSON object", file);
     return object;
   } catch (const Json::exception& error) {
-    throw InputError(fmt::format("{}: {}", file, described(error)));
+    throw InputError(fmt::format("{}: not JSON: {}", file, json_complaint(error)));
   }
-}
-
-std::string described(const Json::exception& error) {
-  if (const auto* const syntax = dynamic_cast<const Json::parse_error*>(&error))
-    return fmt::format("not JSON: unexpected at byte {}", syntax->byte);
-  return "not JSON: a number is larger than any double";
 }
 
 void expect_keys(const std::string& file, const Json& object, std::initializer_list<std::string_view> known) {

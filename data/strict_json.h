@@ -16,9 +16,6 @@ Json parse_object(const std::string& text, const std::string& file);
 /// A value for an error message; never a whole tree.
 std::string shown(const Json& value);
 
-/// What is wrong with a text that is not JSON: "not JSON: unexpected at byte 17".
-std::string described(const Json::exception& error);
-
 /// Throws InputError unless `object` is one and has no other keys than these.
 void expect_keys(const std::string& file, const Json& object, std::initializer_list<std::string_view> known);
 

@@ -1,9 +1,17 @@
 #include "data/text_stream.h"
 
+#include "data/document_stream.h"
 #include "data/fingerprint.h"
-#include "data/utf8.h"
+#include "data/shard_stream.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
+
+std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
+                                           const TextStreamOptions& options) {
+  if (is_parquet(files.front())) return std::make_unique<ShardStream>(tokenizer, files, options);
+  return std::make_unique<DocumentStream>(tokenizer, files, options);
+}
 
 std::function<Slice()> to_be_tokenized(const Tokenizer& tokenizer, TextSlice texts) {
   return [&tokenizer, texts = std::move(texts)]() mutable {

@@ -1,6 +1,8 @@
 #pragma once
 // What the streams of segments over files of text share: documents become segments, the BOS before their ids.
 
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -14,6 +16,11 @@ struct TextStreamOptions {
   DocumentOptions documents = {};
   Share share = {};
 };
+
+/// The documents of files, read and tokenised while the stream is used: a ShardStream if these are Parquet, or else a
+/// DocumentStream. `tokenizer` must outlive it. Throws InputError as their constructors do.
+std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
+                                           const TextStreamOptions& options = {});
 
 /// A slice before its documents are tokenised.
 struct TextSlice {

@@ -18,4 +18,13 @@ TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::st
   return corpus;
 }
 
+TokenCorpus tokenize_all(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name, int64_t most) {
+  TokenCorpus corpus = tokenize(tokenizer, reader, name, most + 1);
+  require(int64_t(corpus.tokens.size()) <= most,
+          "{}: expected at most {} tokens, for where long documents are split all are kept in memory, found more; "
+          "data.long_documents: crop keeps few",
+          name, most);
+  return corpus;
+}
+
 }  // namespace kappa

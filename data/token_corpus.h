@@ -28,4 +28,7 @@ struct TokenCorpus {
 TokenCorpus tokenize(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name,
                      int64_t tokens = std::numeric_limits<int64_t>::max());
 
+/// All of them, for LongDocuments::split. Throws InputError also if they have more than `most` tokens.
+TokenCorpus tokenize_all(const Tokenizer& tokenizer, DocumentReader& reader, std::string_view name, int64_t most);
+
 }  // namespace kappa

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 #include "engine/device/thread_pool.h"
 
 namespace kappa {
@@ -52,7 +52,7 @@ int64_t decode_lines(const Tokenizer& tokenizer, Lines& lines, Output& out) {
       out.write("{\"text\": " + nlohmann::json(text.text).dump() + "}\n");
     } catch (const InputError& error) {  // an id among the others that is no token's
       const std::string message = error.what();
-      throw InputError(message.starts_with(where) ? message : where + ": " + message);
+      throw InputError(message.starts_with(where) ? message : fmt::format("{}: {}", where, message));
     }
   }
   return replacements;

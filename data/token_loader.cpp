@@ -11,6 +11,9 @@ namespace kappa {
 static void check(BatchShape shape) {
   require(shape.rows >= 1 && shape.length >= 1, "batch: expected at least one row and one token, found {} by {}", shape.rows,
           shape.length);
+  constexpr int64_t most = int64_t{1} << 28;
+  require(shape.rows <= most / shape.length, "batch: expected at most {} tokens, found {} rows of {}", most, shape.rows,
+          shape.length);
 }
 
 static std::unique_ptr<SegmentStream> ahead(std::unique_ptr<SegmentStream> stream, int64_t workers) {
@@ -77,7 +80,7 @@ void PackedLoader::begin_at(int64_t slice) {
 WindowLoader::WindowLoader(const TokenCorpus& corpus, BatchShape shape, int64_t rank, int64_t world)
     : corpus_(corpus), shape_(shape), rank_(rank), world_(world) {
   check(shape);
-  require(world >= 1 && rank >= 0 && rank < world, "rank: expected 0 to {}, found {}", world - 1, rank);
+  check(RankOf{rank, world});
   for (int64_t i = 0; i < corpus.documents(); ++i)
     for (int64_t at = corpus.begins[size_t(i)], last = corpus.begins[size_t(i) + 1] - 1; at < last; at += shape.length)
       windows_.push_back({at, std::min(shape.length, last - at)});

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "data/utf8.h"
 #include "engine/core/error.h"
+#include "engine/core/utf8.h"
 #include "engine/device/thread_pool.h"
 
 namespace kappa {

@@ -65,7 +65,9 @@ void train(const TrainOptions& o) {
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   require(o.size >= smallest_vocabulary(), "--vocab-size: expected at least {}, the 256 bytes and the special tokens, found {}",
           smallest_vocabulary(), o.size);
-  AtomicFile(o.out + ".tiktoken");  // that it can be written is better known before than after
+  {
+    const AtomicFile trial(o.out + ".tiktoken");  // that it can be written is better known before than after
+  }
   ProgressLine progress;
   const auto reader = open_documents(o.files, o.documents);
   int64_t bytes = 0;

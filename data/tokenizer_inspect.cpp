@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "data/utf8.h"
+#include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 // UTF-8 in pieces that may end inside of a character, as those of tokens do.
 
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 

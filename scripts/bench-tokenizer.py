@@ -5,11 +5,14 @@ training against rustbpe and Hugging Face's tokenizers, with the same threads, i
 A maintainer's script (needs tiktoken, rustbpe, tokenizers).
 
     scripts/bench-tokenizer.py encode build/release/tests/kappa_tests PAPER_TOKENIZER_FOLDER TEXT…
+    scripts/bench-tokenizer.py bytes build/release/tests/kappa_tests PAPER_TOKENIZER_FOLDER TEXT OTHER…    against the first, without a peer
     scripts/bench-tokenizer.py train build/release/kappa THREADS TEXT
+    scripts/bench-tokenizer.py make TEXT BYTES SOURCE…      a text to learn from
 """
 import base64
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -17,6 +20,21 @@ import time
 
 PAIRS = 5
 PATTERN = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+
+
+def encode_once(tests, folder, path):
+    environment = os.environ | {"KAPPA_BENCH_TOKENIZER": f"{folder}/kappa32k", "KAPPA_BENCH_FILE": path, "KAPPA_BENCH_RUNS": "1"}
+    run = subprocess.run([tests, "bench: encoding of a text"], env=environment, capture_output=True, text=True, check=True)
+    return next(json.loads(line) for line in run.stdout.splitlines() if line.startswith("{"))
+
+
+def bench_bytes(tests, folder, paths):
+    turns = [[encode_once(tests, folder, path) for path in paths] for _ in range(PAIRS)]
+    cost = lambda run: run["seconds_encoded"] / run["bytes"]
+    for i, path in enumerate(paths):
+        ratios = [cost(turn[i]) / cost(turn[0]) for turn in turns]
+        print(f"{os.path.basename(path)}: {1e-6 / statistics.median(cost(turn[i]) for turn in turns):.1f} MB/s; a byte costs "
+              f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) times one of {os.path.basename(paths[0])}", flush=True)
 
 
 def bench_encode(tests, folder, paths):
@@ -30,9 +48,7 @@ def bench_encode(tests, folder, paths):
             text = file.read()
         pairs = []
         for _ in range(PAIRS):
-            environment = os.environ | {"KAPPA_BENCH_TOKENIZER": f"{folder}/kappa32k", "KAPPA_BENCH_FILE": path, "KAPPA_BENCH_RUNS": "1"}
-            run = subprocess.run([tests, "bench: encoding of a text"], env=environment, capture_output=True, text=True, check=True)
-            ours = next(json.loads(line) for line in run.stdout.splitlines() if line.startswith("{"))
+            ours = encode_once(tests, folder, path)
             start = time.thread_time()
             count = len(encoding._core_bpe.encode_ordinary(text))
             pairs.append((ours, time.thread_time() - start))
@@ -76,9 +92,30 @@ def bench_train(kappa, threads, path):
               f"{'' if status == 0 else ', FAILED'}", flush=True)
 
 
+def make_text(out, size, sources):
+    """Lines of the sources in random order, again and again; every fourth gets a word and a number that nothing else has, because
+    different pieces, not text, are what real text has ever more of."""
+    generator = random.Random(5)
+    lines = [line for path in sources for line in open(path, encoding="utf-8", errors="replace").read().split("\n")]
+    written = 0
+    with open(out, "w", encoding="utf-8") as file:
+        while written < size:
+            batch = generator.choices(lines, k=20000)
+            for i in range(0, len(batch), 4):
+                word = "".join(generator.choices("etaoinshrdlucmfwypvbgk", k=generator.randrange(3, 11)))
+                batch[i] += f" {word} {generator.randrange(10 ** generator.randrange(1, 7))}"
+            text = "\n".join(batch) + "\n"
+            file.write(text)
+            written += len(text.encode())
+
+
 if len(sys.argv) > 4 and sys.argv[1] == "encode":
     bench_encode(sys.argv[2], sys.argv[3], sys.argv[4:])
+elif len(sys.argv) > 4 and sys.argv[1] == "bytes":
+    bench_bytes(sys.argv[2], sys.argv[3], sys.argv[4:])
 elif len(sys.argv) == 5 and sys.argv[1] == "train":
     bench_train(*sys.argv[2:])
+elif len(sys.argv) > 4 and sys.argv[1] == "make":
+    make_text(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
 else:
     sys.exit(__doc__)

@@ -9,13 +9,13 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift $(($# > 0 ? 1 : 0))
 
-tokenizer="engine/core/*.cpp engine/device/thread_pool.cpp data/tokenizer/*.cpp data/tokenizer.cpp data/utf8.cpp"
+tokenizer="engine/core/*.cpp engine/device/thread_pool.cpp data/tokenizer/*.cpp data/tokenizer.cpp"
 # target: the sources under test, beside tests/fuzz/TARGET.cpp
 declare -A sources=(
   [safetensors]="engine/core/*.cpp engine/tensor/safetensors*.cpp"
   [config]="engine/core/*.cpp engine/config/*.cpp model/config*.cpp train/config*.cpp"
   [parquet]="engine/core/*.cpp data/parquet/*.cpp tests/support/parquet_writer.cpp tests/support/paths.cpp"
-  [json_lines]="engine/core/*.cpp data/json_lines.cpp data/byte_stream.cpp data/utf8.cpp"
+  [json_lines]="engine/core/*.cpp data/json_lines.cpp data/byte_stream.cpp"
   [tiktoken]="$tokenizer"
   [hugging_face]="$tokenizer"
   [pickle]="$tokenizer tests/support/paths.cpp"

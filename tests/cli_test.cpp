@@ -27,10 +27,9 @@ class Desk : public Shell {
 
   /// `kappa audit` of the files here.
   Words audit(const Words& more = {}) const {
-    Words words{"audit",   *this / "config.yaml",       "--weights", *this / "weights.safetensors",
-                "--batch", *this / "batch.safetensors", "--out",     *this / "out.safetensors"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    return with_more({"audit", *this / "config.yaml", "--weights", *this / "weights.safetensors", "--batch",
+                      *this / "batch.safetensors", "--out", *this / "out.safetensors"},
+                     more);
   }
 };
 
@@ -312,17 +311,18 @@ TEST_CASE("cli: data that cannot be read or packed") {
   desk.check_refused({"data", "cat"}, {"FILE"});
   desk.check_refused({"data", "cat", desk / "none.jsonl"}, {"none.jsonl"});
   desk.check_refused({"data", "cat", desk / "config.yaml", "--out", desk / "no/such/folder"}, {"no/such/folder"});
+  desk.check_refused({"data", "cat", desk / "config.yaml", "--out", ""}, {"expected a name for a file"});
   desk.write("a.jsonl", "{\"text\": 1}\n");
   desk.check_refused({"data", "cat", desk / "a.jsonl"}, {"a.jsonl:1", "text"});
   desk.check_refused({"data", "cat", "--field", "body", desk / "a.jsonl"}, {"a.jsonl:1", "body"});
   const auto pack = [&](const Words& more) {
-    Words words{"data", "pack", "--tokenizer", desk / "none", "--seq-len", "8", "--batch", "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    return with_more({"data", "pack", "--tokenizer", desk / "none", "--seq-len", "8", "--batch", "1"}, more);
   };
   desk.check_refused(pack({}), {"PATH"});
   desk.check_refused(pack({desk / "a.jsonl"}), {"--rows"});
   desk.check_refused(pack({desk / "a.jsonl", "--rows", "0"}), {"--rows", "0"});
   desk.check_refused(pack({desk / "a.jsonl", "--rows", "1", "--split", "test"}), {"--split", "test"});
+  desk.check_refused(pack({desk / "a.jsonl", "--rows", "1", "--threads", "-1"}), {"--threads", "-1"});
+  desk.check_refused(pack({desk / "a.jsonl", "--rows", "1", "--validation", "2"}), {"--validation: expected a share", "2"});
   desk.check_refused(pack({desk / "a.jsonl", "--rows", "1"}), {"none.tiktoken"});
 }

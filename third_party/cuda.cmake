@@ -23,7 +23,7 @@ if(NOT KAPPA_CUDA STREQUAL "OFF")
 endif()
 
 # Every .cu file is compiled by the host's compiler, for the model of the grid, and where CUDA is there also by nvcc, for the GPU.
-# What talks to the GPU itself is in engine/cuda: one file there stands in for all others in a build without CUDA.
+# What talks to the GPU itself is in engine/cuda: one file there stands in for all others in a build without CUDA, and one for cuBLASLt.
 function(kappa_kernels target)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/engine/*.cu")
   foreach(kernel ${kernels})
@@ -43,7 +43,7 @@ function(kappa_kernels target)
 
   get_target_property(sources ${target} SOURCES)
   if(KAPPA_WITH_CUDA)
-    list(FILTER sources EXCLUDE REGEX "engine/cuda/none.cpp$")
+    list(FILTER sources EXCLUDE REGEX "engine/(cuda/none|device/no_cublas_gemm)[.]cpp$")
     list(APPEND sources ${kernels})
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
     target_compile_definitions(${target} PUBLIC KAPPA_WITH_CUDA)

@@ -4,7 +4,9 @@
 #include <memory>
 
 #include "engine/core/precision.h"
+#include "engine/device/grid_gemm.h"
 #include "engine/device/thread_pool.h"
+#include "engine/memory/step_slab.h"
 #include "train/bench.h"
 #include "train/bench_moe.h"
 #include "train/commands.h"
@@ -16,7 +18,8 @@ static void add_bench_moe_command(CLI::App& bench) {
     MoeBenchOptions bench;
     std::string dtype = name_of(DType::bf16), device = name_of(Device::cpu), baseline;
     int threads = 0;
-    bool small = false, json = false;
+    int64_t memory = 0;
+    bool small = false, json = false, tiled = false;
   };
   auto* const command = bench.add_subcommand("moe", "One MoE layer, forward and backward: each op beside its floor");
   const auto o = std::make_shared<Options>();
@@ -33,6 +36,8 @@ static void add_bench_moe_command(CLI::App& bench) {
   command->add_option("--capacity", o->bench.capacity, "factor")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
   command->add_option("--steps", o->bench.steps, "passes that are measured")->check(positive)->capture_default_str();
   command->add_option("--warmup", o->bench.warmup, "passes before them")->check(CLI::Range(0, 1 << 30))->capture_default_str();
+  command->add_flag("--tiled", o->tiled, "the GPU's products by our own kernel instead of the library");
+  command->add_option("--memory", o->memory, "MiB of a GPU for activations; 0: all that is free")->check(CLI::Range(0, 1 << 30));
   command->add_option("--plans", o->bench.plans, "keep the GPU's choice of algorithms for products in this file");
   command->add_option("--baseline", o->baseline, "swiglu: the same layer without κ too")->check(CLI::IsMember({"swiglu"}));
   command->add_option("--threads", o->threads, "of the CPU; 0: one a core")->check(CLI::Range(0, 1024));
@@ -44,6 +49,8 @@ static void add_bench_moe_command(CLI::App& bench) {
     b.dtype = precision_named(o->dtype);
     b.device = o->device == "cuda" ? Device::cuda : o->device == "cpu" ? Device::cpu : Device::emulated;
     b.baseline = !o->baseline.empty();
+    if (o->tiled) use_tiled_products();
+    if (o->memory > 0) limit_gpu_step_slab(o->memory << 20);
     const MoeBenchReport report = bench_moe(b);
     if (o->json)
       fmt::print("{}\n", to_json(report).dump());

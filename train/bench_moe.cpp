@@ -66,7 +66,26 @@ ModelConfig layer_config(const MoeBenchOptions& o, bool kappa) {
   return resolved(c);
 }
 
-/// The layer with random values in all of its parameters, and what it is given.
+/// What a layer is given.
+struct Inputs {
+  Tensor x, dy;             // [1, N, C]
+  Tensor dloss, slope_max;  // [1] wide
+
+  explicit Inputs(const MoeBenchOptions& o) {
+    const Shape shape{1, o.tokens, o.channels};
+    x = random_tensor(shape, o.dtype, o.device, "bench x");
+    dy = random_tensor(shape, o.dtype, o.device, "bench dy");
+    const auto scalar = [&](double value) {
+      const Tensor one = Tensor::empty({1}, wide(o.dtype));
+      dispatch_wide("scalar", one, [&]<class W>(W, CpuQueue) { *one.data<W>() = W(value); });
+      return moved(one, o.device);
+    };
+    dloss = scalar(1e-3);
+    slope_max = scalar(layer_config(o, true).moe_kappa_slope_max_scale);
+  }
+};
+
+/// The layer with random values in all of its parameters.
 class Layer {
  public:
   Layer(const MoeBenchOptions& o, bool kappa)
@@ -75,29 +94,19 @@ class Layer {
     for (Parameter& p : store_.parameters()) p.spec.init = Init::normal(p.spec.role == Role::kappa ? 0.5 : deviation);
     store_.allocate(o.dtype, Narrow::none, o.device);
     store_.initialize(1);
-    const Shape shape{1, o.tokens, o.channels};
-    x_ = random_tensor(shape, o.dtype, o.device, "bench x");
-    dy_ = random_tensor(shape, o.dtype, o.device, "bench dy");
-    const Tensor one = Tensor::empty({1}, wide(o.dtype));
-    dispatch_wide("one", one, [&]<class W>(W, CpuQueue) { *one.data<W>() = W(1e-3); });
-    dloss_ = moved(one, o.device);
-    const Tensor slope_max = Tensor::empty({1}, wide(o.dtype));
-    dispatch_wide("slope_max", slope_max,
-                  [&]<class W>(W, CpuQueue) { *slope_max.data<W>() = W(config_.moe_kappa_slope_max_scale); });
-    slope_max_ = moved(slope_max, o.device);
   }
 
   struct Seconds {
     double forward, backward;
   };
-  Seconds pass() {
-    Tensor x = x_.detach();
+  Seconds pass(const Inputs& in) {
+    Tensor x = in.x.detach();
     x.track();
     Tape tape;
     Moe::Output out;
     Routing routing;
-    const double forward = seconds_of(device_, [&] { out = moe_(x, slope_max_, Pass{}, {0, 0}, routing); });
-    seed(out.y, dy_), seed(out.aux, dloss_), seed(out.router_z, dloss_);
+    const double forward = seconds_of(device_, [&] { out = moe_(x, in.slope_max, Pass{}, {0, 0}, routing); });
+    seed(out.y, in.dy), seed(out.aux, in.dloss), seed(out.router_z, in.dloss);
     const double backward = seconds_of(device_, [&] { tape.run(); });
     return {forward, backward};
   }
@@ -108,19 +117,12 @@ class Layer {
   GlobalKappa global_;
   Moe moe_;
   Device device_;
-  Tensor x_, dy_, dloss_, slope_max_;
 };
 
-/// The medians of forward and of backward passes.
-Layer::Seconds measure(Layer& layer, const MoeBenchOptions& o) {
-  for (int64_t i = 0; i < o.warmup; ++i) layer.pass();
+struct Times {
   std::vector<double> forward, backward;
-  for (int64_t i = 0; i < o.steps; ++i) {
-    const auto seconds = layer.pass();
-    forward.push_back(seconds.forward), backward.push_back(seconds.backward);
-  }
-  return {median(forward), median(backward)};
-}
+  void add(const Layer::Seconds& seconds) { forward.push_back(seconds.forward), backward.push_back(seconds.backward); }
+};
 
 /// What the device reaches in one large product of the layer's type and one large copy.
 MachinePeaks peaks_of(const MoeBenchOptions& o) {
@@ -152,10 +154,12 @@ MachinePeaks peaks_of(const MoeBenchOptions& o) {
   return peaks;
 }
 
-std::vector<MoeBenchRow> rows_of(Layer& layer, const MoeBenchOptions& o) {
+std::vector<MoeBenchRow> rows_of(Layer& layer, const Inputs& inputs, const MoeBenchOptions& o) {
   Profile profile;
-  if (o.device == Device::cuda) profile.wait_with(cuda::synchronize);
-  for (int64_t i = 0; i < o.steps; ++i) layer.pass();
+  if (o.device == Device::cuda) profile.time_with({cuda::mark, cuda::seconds_between});
+  for (int64_t i = 0; i < o.steps; ++i) layer.pass(inputs);
+  profile.settle();
+  cuda::forget_marks();
   std::vector<MoeBenchRow> rows;
   const auto n = double(o.steps);
   for (const auto& [key, row] : profile.rows())
@@ -192,17 +196,19 @@ MoeBenchReport bench_moe(const MoeBenchOptions& o) {
     report.device = o.device == Device::cuda  ? cuda::device_name()
                     : o.device == Device::cpu ? fmt::format("CPU, {} threads", threads())
                                               : "the host's model of a GPU";
-    {
-      Layer layer(o, true);
-      const auto seconds = measure(layer, o);
-      report.forward = seconds.forward, report.backward = seconds.backward;
-      report.rows = rows_of(layer, o);
+    // All parameters first: on a GPU what is left then is for activations.
+    Layer layer(o, true);
+    std::optional<Layer> baseline;
+    if (o.baseline) baseline.emplace(o, false);
+    const Inputs inputs(o);
+    Times times, baseline_times;
+    for (int64_t i = -o.warmup; i < o.steps; ++i) {  // in turns, so that whatever drifts does so for both
+      const auto seconds = layer.pass(inputs), other = baseline ? baseline->pass(inputs) : Layer::Seconds{};
+      if (i >= 0) times.add(seconds), baseline_times.add(other);
     }
-    if (o.baseline) {
-      Layer layer(o, false);
-      const auto seconds = measure(layer, o);
-      report.baseline = seconds.forward + seconds.backward;
-    }
+    report.forward = median(times.forward), report.backward = median(times.backward);
+    if (baseline) report.baseline = median(baseline_times.forward) + median(baseline_times.backward);
+    report.rows = rows_of(layer, inputs, o);
     report.peaks = peaks_of(o);
     return report;
   } catch (const OutOfMemory& error) {

@@ -1,11 +1,11 @@
 #include "train/text_source.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <limits>
 
 #include "data/bpe_trainer.h"
-#include "data/document_stream.h"
-#include "data/shard_stream.h"
+#include "data/text_stream.h"
 #include "data/tokenizer_file.h"
 #include "engine/core/within.h"
 
@@ -39,11 +39,9 @@ Tokenizer find_tokenizer(const RunConfig& config, const RunFolder& folder, const
   return tokenizer;
 }
 
-/// Of one split, read while it is used.
-std::unique_ptr<SegmentStream> open_stream(const Tokenizer& tokenizer, const std::vector<std::filesystem::path>& files,
-                                           const TextStreamOptions& options) {
-  if (is_parquet(files.front())) return std::make_unique<ShardStream>(tokenizer, files, options);
-  return std::make_unique<DocumentStream>(tokenizer, files, options);
+/// A quarter of the machine's memory: while a vector grows, it is there three times over.
+int64_t most_tokens_in_memory() {
+  return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE) / 4 / int64_t(sizeof(int32_t));
 }
 
 /// What open_text() says when it is done.
@@ -91,7 +89,7 @@ TextSource open_text(const RunConfig& config, const RunFolder& folder, const std
   require(status.type() != std::filesystem::file_type::none, "data.path: {}: {}", path, error.message());
   require(std::filesystem::exists(status),
           "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", path);
-  const Validation validation = Validation::parse(config.data.validation);
+  const Validation validation = within("data.validation", [&] { return Validation::parse(config.data.validation); });
   const auto files = within("data.validation", [&] {
     return std::pair(split_files(path, validation, Split::train), split_files(path, validation, Split::validation));
   });
@@ -104,16 +102,16 @@ TextSource open_text(const RunConfig& config, const RunFolder& folder, const std
   source.token_bytes.resize(size_t(config.model.vocab_size), 0);
 
   const bool in_memory = config.data.long_documents == LongDocuments::split;
-  const auto kept = [&](DocumentReader& documents, const std::string& name, int64_t tokens) {
-    TokenCorpus corpus = tokenize(*source.tokenizer, documents, name, tokens);
+  const auto warn = [&](const DocumentReader& documents, const std::string& name) {
     if (const ReadCounts counts = documents.counts(); counts.left_out() > 0)
       say(fmt::format("warning: {}: left out, as damaged: {}", name, described(counts)));
-    return corpus;
   };
   within("data.path", [&] {
     const Share share{validation.every, Split::train};
     if (in_memory) {
-      source.training = kept(*open_files(files.first, reading(config), share), path, std::numeric_limits<int64_t>::max());
+      const auto documents = open_files(files.first, reading(config), share);
+      source.training = tokenize_all(*source.tokenizer, *documents, path, most_tokens_in_memory());
+      warn(*documents, path);
     } else {
       source.stream = open_stream(*source.tokenizer, files.first, {.documents = reading(config), .share = share});
       source.stream->read_slice(0);  // what is wrong from the beginning is said now
@@ -127,7 +125,9 @@ TextSource open_text(const RunConfig& config, const RunFolder& folder, const std
     const std::string held_out =
         validation.every > 0 ? fmt::format("{} of {}", config.data.validation, path) : files.second.front().string();
     const Share share{validation.every, Split::validation};
-    source.validation = kept(*open_files(files.second, reading(config), share), held_out, config.train.eval_tokens);
+    const auto documents = open_files(files.second, reading(config), share);
+    source.validation = tokenize(*source.tokenizer, *documents, held_out, config.train.eval_tokens);
+    warn(*documents, held_out);
   });
   say(described(source, files.first.size()));
   return source;

@@ -1,12 +1,13 @@
 #pragma once
 // From the configuration's data section to token batches: the tokenizer, read or trained, and both splits of the text.
 //
-// Where long documents are split (data.long_documents), both splits are tokenised and kept in memory. Otherwise the text to learn
-// from is read and tokenised while it is used, by data.workers threads, and what is held out is evaluated in one of two ways:
+// Where long documents are split (data.long_documents), both splits are tokenised and kept in memory; the one to learn from may
+// take a quarter of it. Otherwise the text to learn from is read and tokenised while it is used, by data.workers threads, and
+// what is held out is evaluated in one of two ways:
 //
-//     the last of Parquet shards         packed rows from its beginning, anew each time, train.eval_tokens of them: as in the
-//     paper a share or a file (data.validation), the last of JSON Lines shards
-//                                        documents up to train.eval_tokens, kept in memory, every token of them once
+//     the last of Parquet shards      packed rows from its beginning, anew each time: train.eval_tokens of them, as in the paper
+//     a share, a file, or the last    documents up to train.eval_tokens, kept in memory, every token of them once
+//       of JSON Lines shards
 
 #include <filesystem>
 #include <functional>
@@ -34,8 +35,8 @@ struct TextSource {
 
 /// Reads what is in memory, and the beginning of what is not. The tokenizer is the one in `folder` if the run that goes on
 /// there has left it, else data.tokenizer, else one trained on tokenizer.train_from or the training split. `say` gets a line
-/// about what takes time. Throws InputError for files that are not there or hold nothing, for ids beyond model.vocab_size, and
-/// where it is not clear what is held out.
+/// about what takes time. Throws InputError for files that are not there or hold nothing or too much, for ids beyond
+/// model.vocab_size, and where it is not clear what is held out.
 TextSource open_text(const RunConfig& config, const RunFolder& folder, const std::function<void(const std::string&)>& say);
 
 }  // namespace kappa

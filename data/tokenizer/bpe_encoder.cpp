@@ -8,9 +8,13 @@
 namespace kappa {
 
 BpeEncoder::BpeEncoder(const std::vector<std::string>& tokens)
-    : trie_(tokens), longest_(trie_.node_limit(), none), tokens_(tokens.size()) {
+    : trie_(tokens), after_two_(256 * 256), longest_(trie_.node_limit(), none), tokens_(tokens.size()) {
   find_splits(tokens);
   find_prefixes(tokens);
+  for (int first = 0; first < 256; ++first)
+    for (int second = 0; second < 256; ++second)
+      after_two_[pair_of(uint8_t(first), uint8_t(second))] =
+          trie_.child(trie_.child(ByteTrie::root, uint8_t(first)), uint8_t(second));
 }
 
 /// The rule at its word, by a queue of all pairs; and the last merge that was made.
@@ -143,30 +147,34 @@ int32_t BpeEncoder::merged(int32_t left, int32_t right) const {
 /// border, of equals the right one, which came later. Two parts that meet at the border until one of them is merged into `limit`
 /// would themselves have been merged before if their token is lower.
 bool BpeEncoder::are_compatible(int32_t left, int32_t right, int32_t limit) const {
-  const auto born = [&](int32_t id) { return tokens_[size_t(id)].length == 1 ? -1 : id; };
+  const auto born = [&](int32_t id) { return (id + 1) * int32_t(tokens_[size_t(id)].length != 1) - 1; };  // −1: a byte
   for (;;) {
     if (merged(left, right) < limit) return false;
-    if (born(left) > born(right)) {
-      limit = left;  // the same token across the border would be merged later: it lies to the right
-      left = split(left).right;
-    } else if (born(right) >= 0) {
-      limit = right + 1;  // the same token across the border would be merged before
-      right = split(right).left;
-    } else {
-      return true;
-    }
+    const int32_t inner_left = split(left).right, inner_right = split(right).left;
+    const bool undo_left = born(left) > born(right);
+    if (!undo_left && inner_right == none) return true;  // both are bytes
+    // The same token across the border as the left one would be merged later: it lies to the right; as the right one, before.
+    // Which of the two it is nobody can foresee, so it is chosen without a branch.
+    limit = undo_left ? left : right + 1;
+    left = undo_left ? inner_left : left;
+    right = undo_left ? right : inner_right;
   }
 }
 
 /// The same, from the rule: `text` ends with the bytes of the two.
 bool BpeEncoder::are_compatible_by_rule(int32_t left, int32_t right, std::string_view text) const {
-  const auto length = size_t(tokens_[size_t(left)].length + tokens_[size_t(right)].length);
+  const size_t length = size_t(tokens_[size_t(left)].length) + size_t(tokens_[size_t(right)].length);
   return follow_the_rule(text.substr(text.size() - length)) == std::vector<int32_t>{left, right};
 }
 
 int32_t BpeEncoder::longest_at(std::string_view text) const {
-  ByteTrie::Node node = ByteTrie::root;
-  for (const char byte : text) {
+  if (text.empty()) return none;
+  ByteTrie::Node node = trie_.child(ByteTrie::root, uint8_t(text[0]));
+  if (text.size() == 1) return longest_[node];
+  const auto pair = after_two_[pair_of(uint8_t(text[0]), uint8_t(text[1]))];
+  if (pair == ByteTrie::none) return longest_[node];
+  node = pair;
+  for (const char byte : text.substr(2)) {
     const auto next = trie_.child(node, uint8_t(byte));
     if (next == ByteTrie::none) break;
     node = next;

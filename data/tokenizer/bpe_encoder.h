@@ -47,6 +47,7 @@ class BpeEncoder {
     int32_t length = 0;      // bytes; 0 if it is not reachable
   };
 
+  static size_t pair_of(uint8_t first, uint8_t second) { return size_t{first} << 8 | second; }
   std::vector<int32_t> follow_the_rule(std::string_view bytes, Split* last_merge = nullptr) const;
   void find_splits(const std::vector<std::string>& tokens);
   bool find_split(std::string_view bytes, int32_t id);
@@ -61,10 +62,11 @@ class BpeEncoder {
 
   // What is asked for most is kept small, so that it stays in the nearer caches.
   ByteTrie trie_;
-  std::vector<int32_t> longest_;  // by node of the trie: the longest reachable token on the way to it
-  std::vector<Token> tokens_;     // by id
-  std::vector<int32_t> merges_;   // tokens by their split: a hash table with open addressing, a power of two, at most half full
-  std::vector<uint64_t> hints_;   // 16 bits a place of merges_, set by the splits' hashes: most pairs that are asked for are none
+  std::vector<ByteTrie::Node> after_two_;  // by pair_of two bytes: where they lead from the root, or none
+  std::vector<int32_t> longest_;           // by node of the trie: the longest reachable token on the way to it
+  std::vector<Token> tokens_;              // by id
+  std::vector<int32_t> merges_;  // tokens by their split: a hash table with open addressing, a power of two, at most half full
+  std::vector<uint64_t> hints_;  // 16 bits a place of merges_, set by the splits' hashes: most pairs that are asked for are none
   PairMemo compatible_;
   bool ascending_ = true;  // every token's id is greater than those of the tokens it is merged from
 };

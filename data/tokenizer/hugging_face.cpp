@@ -4,9 +4,9 @@
 
 #include "data/strict_json.h"
 #include "data/tokenizer/formats.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {

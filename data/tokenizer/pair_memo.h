@@ -6,32 +6,38 @@
 #include <cstdint>
 #include <memory>
 
+#include "data/tokenizer/vocabulary.h"
+
 namespace kappa {
 
 class PairMemo {
  public:
-  PairMemo() : entries_(new std::atomic<uint64_t>[size] {}) {}
+  PairMemo() : entries_(new std::atomic<uint32_t>[size_t{1} << place_bits] {}) {}
   PairMemo(const PairMemo&) : PairMemo() {}
   PairMemo(PairMemo&&) noexcept = default;
   PairMemo& operator=(PairMemo&&) noexcept = default;
 
-  /// find_out() for (left, right), both less than 2³¹, or what it said before.
+  /// find_out() for (left, right), both ids of a vocabulary, or what it said before.
   template <class FindOut>
   bool get(int32_t left, int32_t right, FindOut&& find_out) const {
-    const uint64_t key = uint64_t(uint32_t(left)) << 32 | uint64_t(uint32_t(right)) << 1;
-    std::atomic<uint64_t>& entry = entries_[(key * 0x9E3779B97F4A7C15u) >> (64 - bits)];
-    const uint64_t found = entry.load(std::memory_order_relaxed);
-    if ((found & ~uint64_t{1}) == key && found != 0) return (found & 1) != 0;
+    // Multiplying by an odd number modulo a power of two can be undone, so place and rest together are the pair.
+    const uint64_t mixed = (uint64_t(uint32_t(left)) << id_bits | uint32_t(right)) * 0x9E3779B97F4A7C15u % pairs;
+    const uint32_t rest = uint32_t(mixed % (pairs >> place_bits)) << 2 | is_known;
+    std::atomic<uint32_t>& entry = entries_[mixed >> (2 * id_bits - place_bits)];
+    const uint32_t found = entry.load(std::memory_order_relaxed);
+    if ((found & ~uint32_t{1}) == rest) return (found & 1) != 0;
     const bool answer = find_out();
-    entry.store(key | uint64_t(answer), std::memory_order_relaxed);
+    entry.store(rest | uint32_t(answer), std::memory_order_relaxed);
     return answer;
   }
 
  private:
-  static constexpr int bits = 17;
-  static constexpr size_t size = size_t{1} << bits;
+  static constexpr int id_bits = 21, place_bits = 18;
+  static constexpr uint64_t pairs = uint64_t{1} << (2 * id_bits);
+  static constexpr uint32_t is_known = 2;
+  static_assert(largest_vocabulary <= int64_t{1} << id_bits && 2 * id_bits - place_bits + 2 <= 32);
 
-  std::unique_ptr<std::atomic<uint64_t>[]> entries_;  // left, right, answer; 0 where there is none (or, for (0, 0), false)
+  std::unique_ptr<std::atomic<uint32_t>[]> entries_;  // the rest of a pair, is_known, answer; 0 where there is none
 };
 
 }  // namespace kappa

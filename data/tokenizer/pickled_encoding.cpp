@@ -5,9 +5,9 @@
 #include <unordered_map>
 
 #include "data/tokenizer/formats.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {

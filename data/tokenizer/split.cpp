@@ -1,7 +1,7 @@
 #include "data/tokenizer/split.h"
 
 #include "data/tokenizer/unicode_classes.h"
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 namespace {

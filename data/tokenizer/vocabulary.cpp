@@ -4,9 +4,9 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "data/utf8.h"
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/core/utf8.h"
 
 namespace kappa {
 

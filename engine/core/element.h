@@ -36,9 +36,13 @@ struct bfloat16 {
   uint16_t bits = 0;
   bfloat16() = default;
   KAPPA_HD bfloat16(float value) {
+#ifdef __CUDA_ARCH__
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));  // the same, in one instruction
+#else
     const uint32_t u = std::bit_cast<uint32_t>(value);
     const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
     bits = nan ? uint16_t((u >> 16) | 0x40u) : uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+#endif
   }
   KAPPA_HD operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };

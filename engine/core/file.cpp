@@ -91,6 +91,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(path_) {
+  require(!path_.empty(), "expected a name for a file, found none");
   aside_ += ".tmp";
   std::error_code ignored;
   const fs::file_status status = fs::status(path_, ignored);

@@ -20,20 +20,25 @@ void Profile::open(std::string_view op) {
   if (depth_++ > 0) return;
   open_ = &rows_[{op, phase_}];
   for (const auto& [block, bytes] : std::exchange(unowned_, {})) own(block, bytes);
-  if (wait_) wait_();
+  if (marks_.mark) mark_ = marks_.mark();
   opened_ = Clock::now();
 }
 
 void Profile::close() {
   if (--depth_ > 0) return;
-  if (wait_) wait_();
-  const std::chrono::duration<double> seconds = Clock::now() - opened_;
   ++open_->calls;
-  open_->seconds += seconds.count();
+  if (marks_.mark)
+    spans_.push_back({open_, mark_, marks_.mark()});
+  else
+    open_->seconds += std::chrono::duration<double>(Clock::now() - opened_).count();
   open_->product_seconds += 1e-9 * double(product_nanoseconds_.exchange(0));
   open_->flops += double(product_flops_.exchange(0));
   open_ = nullptr;
   touched_.clear();
+}
+
+void Profile::settle() {
+  for (const Span& span : std::exchange(spans_, {})) span.row->seconds += marks_.seconds(span.from, span.to);
 }
 
 void Profile::touch(const void* data, int64_t bytes) {

@@ -62,8 +62,15 @@ class Profile {
   const std::map<Key, Row>& rows() const { return rows_; }
   const ProductTimes& products() const { return products_; }
   int64_t peak() const { return peak_; }  // bytes of the step slab
-  /// What to wait for before a clock is read, where ops are not finished when they return.
-  void wait_with(void (*wait)()) { wait_ = wait; }
+  /// Where ops are not finished when they return: a clock that runs with them. mark() gives a point in their order; the seconds
+  /// between two are known later, after settle().
+  struct Marks {
+    int64_t (*mark)();
+    double (*seconds)(int64_t from, int64_t to);
+  };
+  void time_with(const Marks& marks) { marks_ = marks; }
+  /// Counts the times between marks so far, and waits for what it needs.
+  void settle();
   /// Forgets calls, times and counts; what is held stays known.
   void restart();
 
@@ -93,7 +100,13 @@ class Profile {
   Row* open_ = nullptr;
   int depth_ = 0;
   Phase phase_ = Phase::forward;
-  void (*wait_)() = nullptr;
+  Marks marks_{};
+  struct Span {
+    Row* row;
+    int64_t from, to;
+  };
+  std::vector<Span> spans_;
+  int64_t mark_ = 0;
   Clock::time_point opened_;
   std::atomic<int64_t> product_nanoseconds_{0}, product_flops_{0};
   int64_t in_use_ = 0, peak_ = 0;

@@ -1,13 +1,16 @@
 #pragma once
-// Text and numbers of unknown origin, made fit for one line of an error message.
+// Text and numbers of unknown origin, made fit for people's eyes and terminals.
 
 #include <string>
 #include <string_view>
 
 namespace kappa {
 
-/// `text` with control characters replaced by '?', and cut after 80 bytes.
+/// `text` with '?' for control characters and U+FFFD for what is not UTF-8, cut after 80 bytes.
 std::string printable(std::string_view text);
+
+/// The same of a text of any length, in which line feeds and tabs stay what they are.
+std::string for_terminal(std::string_view text);
 
 /// A number; "nan" of every NaN, whose sign means nothing.
 std::string printable(double number);

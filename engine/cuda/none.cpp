@@ -2,7 +2,6 @@
 
 #include "engine/core/error.h"
 #include "engine/cuda/runtime.h"
-#include "engine/device/gemm_plans.h"
 
 namespace kappa::cuda {
 
@@ -24,11 +23,8 @@ Stopwatch::Stopwatch() { refuse(); }
 Stopwatch::~Stopwatch() {}  // where there is CUDA it does something, so it is not trivial
 void Stopwatch::start() {}
 double Stopwatch::stop() { return 0; }
+int64_t mark() { refuse(); }
+double seconds_between(int64_t, int64_t) { refuse(); }
+void forget_marks() {}
 
 }  // namespace kappa::cuda
-
-namespace kappa {
-
-bool keep_gemm_plans_of_gpu(const std::filesystem::path&) { cuda::refuse(); }
-
-}  // namespace kappa

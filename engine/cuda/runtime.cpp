@@ -2,6 +2,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <vector>
+
 #include "engine/core/error.h"
 #include "engine/cuda/launch.h"
 
@@ -100,20 +102,44 @@ static cudaEvent_t new_event() {
   return event;
 }
 
+/// From the first event to the second, once both have happened.
+static double seconds_of(cudaEvent_t from, cudaEvent_t to) {
+  check(cudaEventSynchronize(to), "the GPU failed");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, from, to), "cudaEventElapsedTime");
+  return 1e-3 * double(milliseconds);
+}
+
+static void record(cudaEvent_t event) { check(cudaEventRecord(event, device().stream), "cudaEventRecord"); }
+
 Stopwatch::Stopwatch() : begin_(new_event()), end_(new_event()) {}
 Stopwatch::~Stopwatch() {
   cudaEventDestroy(static_cast<cudaEvent_t>(begin_));
   cudaEventDestroy(static_cast<cudaEvent_t>(end_));
 }
-void Stopwatch::start() { check(cudaEventRecord(static_cast<cudaEvent_t>(begin_), device().stream), "cudaEventRecord"); }
+void Stopwatch::start() { record(static_cast<cudaEvent_t>(begin_)); }
 double Stopwatch::stop() {
-  check(cudaEventRecord(static_cast<cudaEvent_t>(end_), device().stream), "cudaEventRecord");
-  check(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)), "the GPU failed");
-  float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)),
-        "cudaEventElapsedTime");
-  return 1e-3 * double(milliseconds);
+  record(static_cast<cudaEvent_t>(end_));
+  return seconds_of(static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_));
 }
+
+struct Marks {
+  std::vector<cudaEvent_t> events;  // kept for the next ones
+  size_t used = 0;
+};
+static Marks& marks() {
+  static Marks all;
+  return all;
+}
+
+int64_t mark() {
+  Marks& m = marks();
+  if (m.used == m.events.size()) m.events.push_back(new_event());
+  record(m.events[m.used]);
+  return int64_t(m.used++);
+}
+double seconds_between(int64_t from, int64_t to) { return seconds_of(marks().events[size_t(from)], marks().events[size_t(to)]); }
+void forget_marks() { marks().used = 0; }
 
 }  // namespace cuda
 }  // namespace kappa

@@ -52,6 +52,11 @@ class Stopwatch {
   [[maybe_unused]] void *begin_, *end_;  // events
 };
 
+/// Points in the queue's order; the first numbers are taken again after forget_marks(). seconds_between waits for both.
+int64_t mark();
+double seconds_between(int64_t from, int64_t to);
+void forget_marks();
+
 /// What keeps a program of CUDA `toolkit` (13000 for 13.0) from using the GPU, in one line, or nothing: `driver` is the highest
 /// version that the driver knows, 0 if there is none; `major`.`minor` is the GPU's compute capability, if there is a GPU.
 struct Facts {

@@ -13,7 +13,11 @@ namespace kappa {
 struct ApproximateMath {
   static __device__ inline float exp(float x) {
 #ifdef __CUDA_ARCH__
-    return exp2f_approximate(x * 1.44269504f);
+    // Not beyond 2¹²⁶: infinity times its reciprocal, which is 0, would be NaN where e^x/(1 + e^x) is asked for. NaN stays NaN.
+    float y;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x * 1.44269504f), "f"(126.0f));
+    asm("ex2.approx.ftz.f32 %0, %0;" : "+f"(y));
+    return y;
 #else
     return fast_exp(x);
 #endif
@@ -27,15 +31,6 @@ struct ApproximateMath {
     return 1 / x;
 #endif
   }
-
-#ifdef __CUDA_ARCH__
- private:
-  static __device__ inline float exp2f_approximate(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-  }
-#endif
 };
 
 /// What kernels that store T compute with.

@@ -1,6 +1,7 @@
 #pragma once
 // What the kernels have in common: moving 16 bytes at a time, and sums over a warp.
 
+#include <bit>
 #include <cmath>
 
 #include "engine/core/grad_out.h"
@@ -31,6 +32,10 @@ __device__ inline Pack<T, width> load_pack(const T* from) {
 template <int width, class T>
 __device__ inline void store_pack(T* to, const Pack<T, width>& pack) {
   expect_aligned(to, sizeof(Pack<T, width>));
+#ifdef __CUDA_ARCH__
+  // nvcc may take the copy of a struct apart, into stores of 2 or 4 bytes.
+  if constexpr (sizeof(pack) == 16) return __stwb(reinterpret_cast<uint4*>(to), std::bit_cast<uint4>(pack));
+#endif
   *reinterpret_cast<Pack<T, width>*>(to) = pack;
 }
 
@@ -67,6 +72,13 @@ __device__ inline W warp_max(W value) {
     value = other > value ? other : value;
   }
   return value;
+}
+
+/// Σ parts, by one warp: every lane those of its number, in order, then the tree.
+__device__ inline double sum_of_parts(const double* parts, int64_t n) {
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < n; i += warp_lanes) sum += parts[i];
+  return warp_sum(sum);
 }
 
 /// Blocks that cover n with `each` apiece.

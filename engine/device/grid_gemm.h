@@ -9,6 +9,9 @@
 
 namespace kappa {
 
+/// From now on the tiled kernel computes the GPU's products, too: for tools that look at every access, and for comparison.
+void use_tiled_products();
+
 template <class T, class C>
 void gemm(EmulatedQueue, const GemmShape& shape, const T* a, const T* b, GradOut<C> c);
 template <class T, class C>

@@ -123,9 +123,12 @@ StepSlab& host_step_slab() {
   return slab;
 }
 
+static int64_t gpu_limit = INT64_MAX;
+void limit_gpu_step_slab(int64_t bytes) { gpu_limit = bytes; }
+
 /// All that is free when it is first asked for (parameters and optimizer state are there by then), less what the libraries need.
 static StepSlab& new_gpu_step_slab() {
-  const int64_t bytes = cuda::free_bytes() - (int64_t{512} << 20);
+  const int64_t bytes = std::min(gpu_limit, cuda::free_bytes() - (int64_t{512} << 20));
   if (bytes <= 0) throw OutOfMemory("out of memory on the GPU: parameters and optimizer state leave nothing for activations");
   return *new StepSlab(Memory(cuda::allocate(bytes, "activations"), cuda::release), bytes);
 }

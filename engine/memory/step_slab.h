@@ -69,5 +69,7 @@ class StepSlab {
 StepSlab& host_step_slab();
 /// The device's.
 StepSlab& step_slab(Device device);
+/// Before the first use: how much of a GPU's free memory is taken at most, where others need some too.
+void limit_gpu_step_slab(int64_t bytes);
 
 }  // namespace kappa

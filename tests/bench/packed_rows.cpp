@@ -114,7 +114,7 @@ TEST_CASE("bench: packed rows of Parquet shards", "[.bench]") {
   const char *shards = std::getenv("KAPPA_BENCH_SHARDS"), *file = std::getenv("KAPPA_BENCH_TOKENIZER");
   if (shards == nullptr || file == nullptr) return test::skip("KAPPA_BENCH_SHARDS and KAPPA_BENCH_TOKENIZER name no shards");
   const Tokenizer tokenizer = load_tokenizer(file);
-  const auto open = [&] { return std::make_unique<ShardStream>(tokenizer, shards_of(shards, Split::train)); };
+  const auto open = [&] { return std::make_unique<ShardStream>(tokenizer, split_files(shards, {}, Split::train)); };
 
   {  // A stage after the other, on one thread.
     const auto stream = open();

@@ -2,9 +2,8 @@
 
 #include <zlib.h>
 
-#include "data/bpe_trainer.h"
 #include "data/token_loader.h"
-#include "tests/data/support.h"
+#include "tests/data/small_corpus.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -12,18 +11,6 @@ using namespace kappa::test;
 namespace {
 
 namespace fs = std::filesystem;
-using Texts = std::vector<std::string>;
-
-const Tokenizer& tokenizer() {
-  static const Tokenizer made(train_bpe(Texts{"the cat and the hat", "a document of the corpus"}, 280));
-  return made;
-}
-
-std::vector<int32_t> tokens_of(const std::string& text) {
-  std::vector<int32_t> ids{tokenizer().bos_id()};
-  tokenizer().encode(text, ids);
-  return ids;
-}
 
 std::string text_of(int64_t i) { return fmt::format("document {} of the corpus, the {} cat", i, i * i % 91); }
 
@@ -122,6 +109,9 @@ TEST_CASE("document stream: what is wrong, and what is left out") {
     return all;
   };
   CHECK(contains(complaint([&] { slices({empty}, false); }), "b.jsonl: expected documents, found none"));
+  const DocumentStream nothing(tokenizer(), {empty});
+  for (const int64_t index : {0, 1, 0})  // however often it is asked
+    CHECK(contains(complaint([&] { nothing.slice(index); }), "b.jsonl: expected documents, found none"));
   CHECK(contains(complaint([&] { slices({good, bad}, false); }), "c.jsonl:5: text: expected a string, found number"));
   CHECK(contains(complaint([&] { slices({folder / "none.jsonl"}, false); }), "none.jsonl: "));
   const Slice lenient = slices({good, bad, empty}, true);

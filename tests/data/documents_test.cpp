@@ -40,7 +40,7 @@ TEST_CASE("documents: what is wrong in a line is named with its file and line") 
     CHECK_FALSE(contains(message, "\n"));
     return message.substr(std::min(where.size(), message.size()));
   };
-  CHECK(said("{\"text\": ").starts_with("not JSON: "));
+  CHECK(said("{\"text\": ").starts_with("not JSON: column 10: "));
   CHECK(said("{\"text\": \"\xFF\"}").starts_with("not JSON: "));
   CHECK(said("{\"text\": \"\\ud800\"}").starts_with("not JSON: "));
   CHECK(said("[1]") == "expected a JSON object, found array");
@@ -101,7 +101,7 @@ TEST_CASE("documents: a share holds out every n-th document, a file all of its o
                    "a.jsonl: expected shards, of which the last is for validation, found one file"));
   for (const char* bad : {"0", "1", "1.5", "-0.1", "nan", "inf", "0.9", "none.txt", "0.1x"}) {
     INFO(bad);
-    CHECK(contains(complaint([&] { Validation::parse(bad); }), "data.validation: "));
+    CHECK(contains(complaint([&] { Validation::parse(bad); }), "share"));
   }
 }
 
@@ -127,9 +127,9 @@ TEST_CASE("documents: which files a split is read from") {
   CHECK(files(held_out, Split::validation) == Texts{"a.jsonl"});
   folder.write("d.txt", "");
   for (const Split split : {Split::train, Split::validation})
-    CHECK(contains(complaint([&] { files("", split); }), "found plain text; or set data.validation to a share"));
+    CHECK(contains(complaint([&] { files("", split); }), "found plain text; or else a share"));
   folder.write("e.parquet", "");
-  CHECK(contains(complaint([&] { files("", Split::train); }), "of which the last is for validation, found one; or"));
+  CHECK(contains(complaint([&] { files("", Split::train); }), "of which the last is for validation, found one; or else"));
   folder.write("f.parquet", "");
   CHECK(files("", Split::train) == Texts{"e.parquet"});
   CHECK(files("0.1", Split::train) == Texts{"e.parquet", "f.parquet"});

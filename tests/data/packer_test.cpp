@@ -161,7 +161,8 @@ TEST_CASE("packer: with nothing dropped, every token of the stream is in a row o
 TEST_CASE("packer: a state that the stream does not know is refused") {
   const Cycle stream({5, 6, 7}, 2);
   Packer packer(stream, LongDocuments::crop, 4);
-  CHECK(contains(complaint([&] { packer.begin_at(-1); }), "slices"));
+  for (const int64_t bad : {int64_t{-1}, std::numeric_limits<int64_t>::max()})
+    CHECK(contains(complaint([&] { packer.begin_at(bad); }), "slices"));
   for (const PackerState::Waiting bad : {PackerState::Waiting{0, 5}, {0, -1}, {1, 100}})
     CHECK(contains(complaint([&] { packer.restore({.slices = 1, .waiting = {bad}}); }), "loader state: segment"));
   // Three of four are left when a row has taken one; two are too few, but where split text ended an epoch of two slices.

@@ -1,11 +1,8 @@
 #include "data/shard_stream.h"
 
-#include "data/bpe_trainer.h"
-#include "data/pack.h"
 #include "data/token_loader.h"
 #include "data/tokenizer_file.h"
-#include "tests/data/support.h"
-#include "tests/support/parquet_writer.h"
+#include "tests/data/small_corpus.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -13,38 +10,8 @@ using namespace kappa::test;
 namespace {
 
 namespace fs = std::filesystem;
-using Texts = std::vector<std::string>;
 
-const Tokenizer& tokenizer() {
-  static const Tokenizer made(train_bpe(Texts{"the cat and the hat", "a document of the corpus"}, 280));
-  return made;
-}
-
-/// Shards whose row groups have these numbers of rows. Every text is another one.
-struct Shards {
-  std::vector<std::vector<Texts>> texts;  // by file and row group
-
-  explicit Shards(const std::vector<std::vector<int>>& sizes) {
-    int number = 0;
-    for (const auto& file : sizes) {
-      texts.emplace_back();
-      for (const int rows : file) {
-        texts.back().emplace_back();
-        for (int i = 0; i < rows; ++i, ++number)
-          texts.back().back().push_back(
-              number % 17 == 0 ? "" : fmt::format("the {} cat{:.{}}", number, " and the hat of the corpus", number % 26));
-      }
-    }
-  }
-
-  void write(const TextFolder& folder) const {
-    for (size_t f = 0; f < texts.size(); ++f) {
-      std::vector<TestRowGroup> groups;
-      for (const Texts& g : texts[f]) groups.push_back(plain_row_group(g));
-      folder.write(fmt::format("shard_{:05}.parquet", f), parquet_file(groups));
-    }
-  }
-};
+std::vector<fs::path> shards_in(const fs::path& folder, Split split) { return split_files(folder, {}, split); }
 
 /// spec/evaluation.md §4.2 taken at its word: the slices of a rank, one after the other, from a position on.
 class SlowLoader {
@@ -85,43 +52,28 @@ class SlowLoader {
   size_t row_ = 0;
 };
 
-std::vector<int32_t> tokens_of(const std::string& text) {
-  std::vector<int32_t> ids{tokenizer().bos_id()};
-  tokenizer().encode(text, ids);
-  return ids;
-}
-
-const Shards& ragged() {
-  static const Shards made({{1, 128, 129}, {0, 300, 5, 7, 127}, {256}, {}, {3, 3, 3, 3, 3, 3, 3}, {9, 9, 9}});
-  return made;
-}
-
 }  // namespace
 
 TEST_CASE("shards: the last file is for validation, the others are for training") {
   const TextFolder folder;
   ragged().write(folder);
   folder.write("notes.txt", "not a shard");
-  const auto train = shards_of(folder.path(), Split::train), validation = shards_of(folder.path(), Split::validation);
+  const auto train = shards_in(folder.path(), Split::train), validation = shards_in(folder.path(), Split::validation);
   REQUIRE(train.size() == 5);
   CHECK(train[0].filename() == "shard_00000.parquet");
   CHECK(train[4].filename() == "shard_00004.parquet");
   CHECK(validation == std::vector<fs::path>{folder / "shard_00005.parquet"});
-  CHECK(shards_of(folder / "shard_00002.parquet", Split::validation) == std::vector<fs::path>{folder / "shard_00002.parquet"});
-  CHECK(contains(complaint([&] { shards_of(folder / "shard_00002.parquet", Split::train); }),
+  CHECK(contains(complaint([&] { shards_in(folder / "shard_00002.parquet", Split::train); }),
                  "expected shards, of which the last is for validation, found one file"));
-  CHECK(contains(complaint([&] { shards_of(folder / "none", Split::train); }), "there is no such file or folder"));
+  CHECK(contains(complaint([&] { shards_in(folder / "none", Split::train); }), "there is no such file or folder"));
   const TextFolder empty;
-  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet, .jsonl or .txt files"));
-  empty.write("a.jsonl", "{}");
-  empty.write("b.jsonl", "{}");
-  CHECK(contains(complaint([&] { shards_of(empty.path(), Split::train); }), "expected .parquet files, found others"));
+  CHECK(contains(complaint([&] { shards_in(empty.path(), Split::train); }), "expected .parquet, .jsonl or .txt files"));
 }
 
 TEST_CASE("shards: slices and positions are the reference's, for every rank, over epochs") {
   const TextFolder folder;
   ragged().write(folder);
-  const auto paths = shards_of(folder.path(), Split::train);
+  const auto paths = shards_in(folder.path(), Split::train);
   const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
   for (int64_t world = 1; world <= 5; ++world)
     for (int64_t rank = 0; rank < world; ++rank) {
@@ -153,7 +105,7 @@ TEST_CASE("shards: slices and positions are the reference's, for every rank, ove
 TEST_CASE("shards: from a position the reference goes on with the next row group, and so do we") {
   const TextFolder folder;
   ragged().write(folder);
-  const auto paths = shards_of(folder.path(), Split::train);
+  const auto paths = shards_in(folder.path(), Split::train);
   const std::vector<std::vector<Texts>> files(ragged().texts.begin(), ragged().texts.end() - 1);
   for (const int64_t world : {1, 2, 3})
     for (int64_t rank = 0; rank < world; ++rank) {
@@ -182,7 +134,7 @@ TEST_CASE("shards: a loader goes on from its state with the same batches, on the
   ragged().write(folder);
   const auto loader = [&](RankOf rank, int64_t workers) {
     return PackedLoader(
-        std::make_unique<ShardStream>(tokenizer(), shards_of(folder.path(), Split::train), TextStreamOptions{.rank = rank}),
+        std::make_unique<ShardStream>(tokenizer(), shards_in(folder.path(), Split::train), TextStreamOptions{.rank = rank}),
         LongDocuments::crop, {.rows = 2, .length = 20}, workers);
   };
   PackedLoader one = loader({1, 2}, 0), two = loader({1, 2}, 3), other = loader({0, 3}, 0);
@@ -234,7 +186,7 @@ TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole
   folder.write("a.parquet",
                parquet_file({optional_row_group({"one", std::nullopt, ""}), nulls, damaged, optional_row_group({"last"})}, true));
   folder.write("b.parquet", parquet_file({nulls}, true));
-  const auto paths = shards_of(folder.path(), Split::train);
+  const auto paths = shards_in(folder.path(), Split::train);
 
   const ShardStream strict(tokenizer(), paths), lenient(tokenizer(), paths, {.documents = {.skip_damaged = true}});
   const auto count = [](const SegmentStream& stream, int64_t slice) { return stream.slice(slice).segments.size(); };
@@ -254,7 +206,7 @@ TEST_CASE("shards: nulls are no documents, damaged row groups are left out whole
     CHECK(lenient.slice(first).counts == ReadCounts{.nulls = epoch == 0});
     CHECK(lenient.slice(first + 2).counts == ReadCounts{.damaged = epoch == 0});
   }
-  const ShardStream none(tokenizer(), shards_of(folder.path(), Split::validation));
+  const ShardStream none(tokenizer(), shards_in(folder.path(), Split::validation));
   CHECK(contains(complaint([&] { none.slice(0); }), "b.parquet …: expected documents, found none"));
   CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = {4, 5}}); }), "too few for rank 4 of 5"));
   CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths, {.rank = {2, 2}}); }), "rank: expected 0 to 1, found 2"));
@@ -269,7 +221,7 @@ TEST_CASE("shards: a damaged file is left out and counted where that is asked fo
   folder.write("a.parquet", parquet_file({good, damaged, good}));
   folder.write("b.parquet", "PAR1 is not enough PAR1");
   folder.write("c.parquet", parquet_file({good}));
-  const auto paths = shards_of(folder.path(), Split::train);
+  const auto paths = shards_in(folder.path(), Split::train);
   CHECK(contains(complaint([&] { ShardStream(tokenizer(), paths); }), "b.parquet: "));
   const TextStreamOptions skip{.documents = {.skip_damaged = true}};
   const ShardStream lenient(tokenizer(), paths, skip);
@@ -295,7 +247,7 @@ TEST_CASE("shards: a damaged file is left out and counted where that is asked fo
 TEST_CASE("shards: streams that differ have different fingerprints") {
   const TextFolder folder;
   ragged().write(folder);
-  const auto train = shards_of(folder.path(), Split::train), validation = shards_of(folder.path(), Split::validation);
+  const auto train = shards_in(folder.path(), Split::train), validation = shards_in(folder.path(), Split::validation);
   const Tokenizer other(train_bpe(Texts{"another text, another tokenizer"}, 280));
   const std::set<uint64_t> prints{ShardStream(tokenizer(), train).fingerprint(),
                                   ShardStream(tokenizer(), validation).fingerprint(),
@@ -307,84 +259,6 @@ TEST_CASE("shards: streams that differ have different fingerprints") {
   CHECK(prints.contains(ShardStream(tokenizer(), train).fingerprint()));
 }
 
-TEST_CASE("pack: rows are the loader's, and in two goes they are the same") {
-  const TextFolder folder;
-  ragged().write(folder);
-  const auto packed = [&](int64_t rows, const std::string& name, std::optional<fs::path> state = {}) {
-    PackRequest request;
-    request.shards = folder.path(), request.out = folder / name, request.state = std::move(state);
-    request.options.rank.world = 2;
-    request.rows = rows, request.length = 12, request.batch = 3;
-    pack_rows(tokenizer(), request);
-    return read_file(folder / name);
-  };
-  const std::string whole = packed(60, "whole.jsonl"), first = packed(21, "first.jsonl", folder / "state.json"),
-                    rest = packed(39, "rest.jsonl", folder / "state.json");
-  CHECK(first + rest == whole);
-  CHECK(packed(20, "cut.jsonl") == first.substr(0, first.rfind('\n', first.size() - 2) + 1));
-
-  ShardStream stream(tokenizer(), shards_of(folder.path(), Split::train), {.rank = {0, 2}});
-  Packer packer(stream, LongDocuments::crop);
-  size_t at = 0;
-  for (int r = 0; r < 60; ++r, at = whole.find('\n', at) + 1) {
-    std::vector<int32_t> row(13);
-    packer.pack(row);
-    const auto line = nlohmann::json::parse(whole.substr(at, whole.find('\n', at) - at));
-    CHECK(line["inputs"].get<std::vector<int32_t>>() == std::vector<int32_t>(row.begin(), row.end() - 1));
-    CHECK(line["targets"].get<std::vector<int32_t>>() == std::vector<int32_t>(row.begin() + 1, row.end()));
-  }
-  CHECK(at == whole.size());
-
-  // From a state of the paper's code: the next row group, an empty buffer.
-  folder.write("theirs.json", R"({"pq_idx": 1, "rg_idx": 2, "epoch": 2})");
-  const std::string theirs = packed(3, "theirs.jsonl", folder / "theirs.json");
-  Packer resumed(stream, LongDocuments::crop);
-  resumed.begin_at(stream.slice_after({1, 2, 2}));
-  std::vector<int32_t> row(13);
-  resumed.pack(row);
-  CHECK(nlohmann::json::parse(theirs.substr(0, theirs.find('\n')))["inputs"].get<std::vector<int32_t>>() ==
-        std::vector<int32_t>(row.begin(), row.end() - 1));
-
-  for (const char* bad :
-       {"", "[]", "{}", "{\"pq_idx\": 9, \"rg_idx\": 0}", "{\"pq_idx\": \"a\", \"rg_idx\": 0}",
-        "{\"slices\": 1, \"stream\": 1, \"waiting\": []}", "{\"slices\": 1}",
-        "{\"pq_idx\": 0, \"rg_idx\": 0, \"epoch\": 4611686018427387904}", "{\"pq_idx\": 0, \"rg_idx\": 0, \"slice\": 1}"}) {
-    const auto path = folder.write("bad.json", bad);
-    const std::string why = complaint([&] { packed(3, "none.jsonl", path); });
-    CHECK(contains(why, "bad.json: "));
-    CHECK_FALSE(contains(why, "json.exception"));
-    CHECK_FALSE(fs::exists(folder / "none.jsonl"));
-    CHECK(read_file(path) == bad);
-  }
-}
-
-TEST_CASE("pack: what is damaged ends it and leaves no file, or is left out and counted") {
-  const TextFolder folder;
-  TestRowGroup damaged = plain_row_group({"first", "second"});
-  damaged.pages.push_back({.values = 1, .body = "broken"});
-  damaged.rows = 3;
-  const TestRowGroup good = plain_row_group(Texts(40, "the cat and the hat"));
-  folder.write("a.parquet", parquet_file({good, damaged, good}));
-  folder.write("b.parquet", parquet_file({good}));
-  folder.write("c.parquet", parquet_file({good}));
-  PackRequest request;
-  request.shards = folder.path(), request.out = folder / "rows.jsonl";
-  request.rows = 20, request.length = 12, request.batch = 4;
-  CHECK(contains(complaint([&] { pack_rows(tokenizer(), request); }), "a.parquet: row group 1, page 1: "));
-  CHECK_FALSE(fs::exists(folder / "rows.jsonl"));
-  request.options.documents.skip_damaged = true;
-  const ReadCounts counts = pack_rows(tokenizer(), request);
-  CHECK(counts == ReadCounts{.damaged = 1});  // though a thousand documents are some epochs
-  const std::string rows = read_file(folder / "rows.jsonl");
-  CHECK(std::ranges::count(rows, '\n') == 20);
-
-  // The same as from shards without it.
-  folder.write("a.parquet", parquet_file({good, good}));
-  request.options.documents.skip_damaged = false;
-  pack_rows(tokenizer(), request);
-  CHECK(read_file(folder / "rows.jsonl") == rows);
-}
-
 TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
   const char* shared = std::getenv("KAPPA_SHARED");
   if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded rows");
@@ -392,7 +266,7 @@ TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
   const Tokenizer paper = load_tokenizer(fs::path(shared) / "tokenizer/kappa32k");
   for (const auto& run : nlohmann::json::parse(read_file(folder / "expected.json"))) {
     const auto split = run["split"] == "train" ? Split::train : Split::validation;
-    auto owned = std::make_unique<ShardStream>(paper, shards_of(folder / "shards", split),
+    auto owned = std::make_unique<ShardStream>(paper, shards_in(folder / "shards", split),
                                                TextStreamOptions{.rank = {run["rank"], run["world"]}});
     const ShardStream& stream = *owned;
     PackedLoader loader(std::move(owned), LongDocuments::crop, {.rows = run["batch"], .length = run["seq_len"]});

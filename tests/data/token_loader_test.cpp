@@ -47,6 +47,9 @@ TEST_CASE("token corpus: every document is its BOS and its ids") {
     tokenizer.encode(i == 0 ? "the cat" : "hat", expected);
     CHECK(std::vector(corpus.document(i).begin(), corpus.document(i).end()) == expected);
   }
+  const auto all = [&](int64_t most) { return tokenize_all(tokenizer, *open_documents(path), "a.jsonl", most).tokens; };
+  CHECK(all(int64_t(corpus.tokens.size())) == corpus.tokens);
+  CHECK(contains(complaint([&] { all(int64_t(corpus.tokens.size()) - 1); }), "a.jsonl: expected at most "));
   CHECK(complaint([&] { tokenize(tokenizer, *open_documents(folder.write("b.jsonl", "\n")), "b.jsonl"); }) ==
         "b.jsonl: expected documents, found none");
 }

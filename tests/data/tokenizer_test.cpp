@@ -1,8 +1,8 @@
 #include "data/tokenizer.h"
 
 #include "data/bpe_trainer.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
+#include "engine/core/utf8.h"
 #include "engine/device/thread_pool.h"
 #include "tests/data/support.h"
 

@@ -116,4 +116,13 @@ TEST_CASE("text: what goes into an error is one short line") {
   REQUIRE(printable(std::string(81, 'x')) == std::string(80, 'x') + "…");
   REQUIRE(printable(-std::numeric_limits<double>::quiet_NaN()) == "nan");
   REQUIRE(printable(-1.5) == "-1.5");
+  REQUIRE(printable(std::string(79, 'x') + "κ") == std::string(79, 'x') + "…");  // no half characters
+  REQUIRE(printable(std::string(80, 'x')) == std::string(80, 'x'));
+}
+
+TEST_CASE("text: what is not UTF-8, and what a terminal could take for a command, is not printed") {
+  REQUIRE(printable("a\xFF\xCE z\xF0\x9F") == "a\uFFFD\uFFFD z\uFFFD");
+  REQUIRE(printable("\u0085\u009B\u00A0") == "??\u00A0");
+  REQUIRE(for_terminal("a\tb\n\x1B[2J\u009B2J\r\xC0") == "a\tb\n?[2J?2J?\uFFFD");
+  REQUIRE(for_terminal(std::string(100, 'x')) == std::string(100, 'x'));
 }

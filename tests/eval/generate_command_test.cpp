@@ -4,7 +4,7 @@
 
 #include "data/bpe_trainer.h"
 #include "data/tokenizer_file.h"
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 #include "model/generator.h"
 #include "model/weights.h"
 #include "tests/model/model_cases.h"
@@ -53,11 +53,7 @@ class Study : public Shell {
     CHECK(r.err.empty());
     return r.out;
   }
-  Words generate(const Words& more) const {
-    Words words{"generate", run()};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
+  Words generate(const Words& more) const { return with_more({"generate", run()}, more); }
 };
 
 /// One line of ids for each sample, by the class that the command runs.
@@ -169,9 +165,8 @@ TEST_CASE("generate: a document's end stops it unless it is told otherwise") {
   const Study study;
   const Tokenizer tokenizer = study.tokenizer();
   const auto count = [&](const Words& more) {
-    Words words = study.generate({"--prompt", "a", "--ids", "--temperature", "100", "--max-tokens", "190", "--seed", "3"});
-    words.insert(words.end(), more.begin(), more.end());
-    return std::ranges::count(study.said(words), ',') + 1;
+    const Words words{"--prompt", "a", "--ids", "--temperature", "100", "--max-tokens", "190", "--seed", "3"};
+    return std::ranges::count(study.said(study.generate(with_more(words, more))), ',') + 1;
   };
   CHECK(count({"--stop", "none"}) == 190);
   const std::string ends = fmt::format("{},{}", tokenizer.bos_id(), *tokenizer.special_id("<|assistant_end|>"));

@@ -1,8 +1,8 @@
 #include <cstdlib>
 
 #include "data/json_lines.h"
-#include "data/utf8.h"
 #include "engine/core/error.h"
+#include "engine/core/utf8.h"
 #include "tests/fuzz/targets.h"
 
 namespace kappa::test {

@@ -102,6 +102,7 @@ void check_case(const char* name, Device device) {
       INFO(parameter);
       CHECK(relative_distance(found.gradients.at(parameter), gradient) <= 1e-6);
     }
+    CHECK(Layer(r, layer, DType::f32, device).gradients == found.gradients);  // the same bits again
     const Layer half(r, layer, DType::bf16, device), rough(r, layer, DType::bf16, Device::cpu);
     for (const auto& [parameter, gradient] : rough.gradients) {
       INFO(parameter << " in bfloat16");

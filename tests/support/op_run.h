@@ -38,7 +38,8 @@ class Run {
 ///   float32   what the CPU computes in float64 from the same inputs, to 1e-6 of the norm;
 ///   bfloat16  the CPU's: what is stored as bfloat16 within one rounding, value by value, few of them apart at all, and the rest
 ///             as float32; from an op that rounds inside, too, as many roundings as the case declares.
-/// On the host's model of the grid, also that the bits are the same in any order of threads. Throws what the op throws.
+/// And that two more runs give the same bits; on the host's model of the grid, with its threads in other orders. Throws what the
+/// op throws.
 void check_against_cpu(const OpCase& c, Device device);
 
 }  // namespace kappa::test

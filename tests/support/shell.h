@@ -15,6 +15,12 @@ namespace kappa::test {
 
 using Words = std::vector<std::string>;
 
+/// A command line, and then more of it.
+inline Words with_more(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 struct Result {
   int code;  // −1 where a signal ended it
   std::string out, err;

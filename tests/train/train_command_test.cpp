@@ -28,11 +28,7 @@ class Desk : public Shell {
                       (*this / "text.jsonl").string(), folder().string()));
   }
   fs::path folder() const { return *this / "run"; }
-  Words train(const Words& more = {}) const {
-    Words words{"train", *this / "tiny.yaml"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
+  Words train(const Words& more = {}) const { return with_more({"train", *this / "tiny.yaml"}, more); }
   int checkpoints() const {
     std::error_code error;
     int count = 0;

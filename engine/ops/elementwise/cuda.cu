@@ -99,9 +99,8 @@ __global__ void __launch_bounds__(threads) dot_kernel(int64_t n, const T* a, con
 
 template <class W>
 __global__ void finish_kernel(const double* parts, int64_t blocks, GradOut<W> out) {
-  double sum = 0;
-  for (int64_t block = 0; block < blocks; ++block) sum += parts[block];
-  out.put(0, W(sum));
+  const double sum = sum_of_parts(parts, blocks);
+  if (threadIdx.x == 0) out.put(0, W(sum));
 }
 
 }  // namespace
@@ -144,7 +143,7 @@ void mix_backward(GridQueue queue, int64_t n, const T* dy, const T* x, const Wid
     const Scratch<double> parts(queue, blocks);
     double* const part = parts;
     launch("mix_dot", dot_kernel<T>, {blocks, threads}, queue, n, dy, x, part);
-    launch("mix_dot_sum", finish_kernel<Wide<T>>, {1, 1}, queue, part, int64_t(blocks), factor_out);
+    launch("mix_dot_sum", finish_kernel<Wide<T>>, {1, warp_lanes}, queue, part, int64_t(blocks), factor_out);
   }
   if (out)
     launch_elementwise<pack_width<T>>("mix_backward", queue, n, in_packs<T>(0, dy, out.data), Scale<T, T>{dy, factor, out});

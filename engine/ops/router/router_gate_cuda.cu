@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(threads)
   const int64_t e = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (e >= n.experts) return;
   double mean = 0;
-  for (int64_t i = 0; i < n.experts; ++i) mean += rests[i] / double(n.experts);
+  for (int64_t i = 0; i < n.experts; ++i) mean += rests[i];
+  mean /= double(n.experts);
   factors[e] = Wide<T>(6 / (std::sqrt(double(n.channels)) * roots[e] * mean));
 }
 

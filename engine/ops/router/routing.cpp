@@ -82,6 +82,8 @@ Tensor expert_counts(const Routing& routing) {
 }
 
 UsedExperts used_experts(const Routing& routing) {
+  require(routing.expert.device() == Device::cpu, "used_experts has no kernels for --device {} yet; --device cpu has them all",
+          name_of(routing.expert.device()));
   const Tensor counts = expert_counts(routing);
   std::vector<int32_t> used, place(size_t(routing.experts), -1);
   int64_t slots = 0;

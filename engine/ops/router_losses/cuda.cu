@@ -103,9 +103,8 @@ __global__ void __launch_bounds__(threads) loss_kernel(Rule rule, RouterLossLogi
 
 template <class W>
 __global__ void finish_kernel(const double* parts, int64_t blocks, double scale, W* loss) {
-  double sum = 0;
-  for (int64_t block = 0; block < blocks; ++block) sum += parts[block];
-  *loss = W(scale * sum);
+  const double sum = sum_of_parts(parts, blocks);
+  if (threadIdx.x == 0) *loss = W(scale * sum);
 }
 
 /// `scale`, with the loss's gradient, is what every token's gradient is multiplied by.
@@ -128,7 +127,7 @@ void sum_of_tokens(GridQueue queue, const Rule& rule, const RouterLossLogits<W>&
   const Scratch<double> parts(queue, blocks);
   double* const part = parts;
   launch("router_loss", loss_kernel<Rule, W>, {blocks, threads}, queue, rule, logits, part);
-  launch("router_loss_sum", finish_kernel<W>, {1, 1}, queue, part, int64_t(blocks), scale, loss);
+  launch("router_loss_sum", finish_kernel<W>, {1, warp_lanes}, queue, part, int64_t(blocks), scale, loss);
 }
 
 template <class Rule, class W>

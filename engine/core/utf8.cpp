@@ -1,4 +1,4 @@
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 
 #include <cstring>
 
@@ -37,8 +37,9 @@ Utf8Char detail::multibyte_char(std::string_view text, size_t at) {
   return {code, count + 1, true};
 }
 
-bool is_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
+/// Where what is ill-formed begins, from text[at] on; text.size() if all of it is well-formed.
+static size_t well_formed_end(std::string_view text, size_t at) {
+  while (at < text.size()) {
     uint64_t eight = 0;
     if (text.size() - at >= sizeof eight) std::memcpy(&eight, text.data() + at, sizeof eight);
     if (text.size() - at >= sizeof eight && (eight & 0x8080808080808080u) == 0) {
@@ -46,29 +47,25 @@ bool is_utf8(std::string_view text) {
       continue;
     }
     const Utf8Char c = utf8_char(text, at);
-    if (!c.valid) return false;
+    if (!c.valid) break;
     at += size_t(c.length);
   }
-  return true;
+  return at;
 }
 
+bool is_utf8(std::string_view text) { return well_formed_end(text, 0) == text.size(); }
+
 RepairedText repair_utf8(std::string bytes) {
+  size_t end = well_formed_end(bytes, 0);
+  if (end == bytes.size()) return {.text = std::move(bytes)};
   RepairedText repaired;
-  size_t copied = 0;  // bytes before it are in repaired.text
-  for (size_t at = 0; at < bytes.size();) {
-    const Utf8Char c = utf8_char(bytes, at);
-    if (!c.valid) {
-      repaired.text.append(bytes, copied, at - copied).append("\xEF\xBF\xBD");
-      copied = at + size_t(c.length);
-      ++repaired.replacements;
-    }
-    at += size_t(c.length);
+  for (size_t at = 0;; end = well_formed_end(bytes, at)) {
+    repaired.text.append(bytes, at, end - at);
+    if (end == bytes.size()) return repaired;
+    repaired.text += "\uFFFD";
+    ++repaired.replacements;
+    at = end + size_t(utf8_char(bytes, end).length);
   }
-  if (repaired.replacements == 0)
-    repaired.text = std::move(bytes);
-  else
-    repaired.text.append(bytes, copied);
-  return repaired;
 }
 
 }  // namespace kappa

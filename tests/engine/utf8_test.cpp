@@ -1,4 +1,4 @@
-#include "data/utf8.h"
+#include "engine/core/utf8.h"
 
 #include <set>
 
