@@ -12,8 +12,9 @@ constexpr int64_t most_slices = int64_t{1} << 40;
 
 /// A count below `end`; −1 of anything else.
 int64_t count_below(int64_t end, const Json& json) {
-  if (!json.is_number_unsigned() || json.get<uint64_t>() >= uint64_t(end)) return -1;
-  return json.get<int64_t>();
+  if (!json.is_number_integer()) return -1;
+  const bool negative = !json.is_number_unsigned() && json.get<int64_t>() < 0;
+  return negative || json.get<uint64_t>() >= uint64_t(end) ? -1 : json.get<int64_t>();
 }
 
 /// Segments are numbered as they come, at most slice_size a slice, and wait in that order.

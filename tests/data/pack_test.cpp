@@ -146,7 +146,7 @@ TEST_CASE("pack: JSON Lines and text, of any split and rank, and in two goes the
   CHECK(contains(refusal(share), "state.json: loader state: it was written by rank 0 of 1, and this is rank 1 of 2"));
   CHECK(contains(refusal(file), "state.json: loader state: it belongs to other training data"));
   out.write("state.json", R"({"pq_idx": 0, "rg_idx": 0, "epoch": 1})");  // of Parquet
-  CHECK(contains(refusal(lone), "state.json: not a loader's state: key 'stream' not found"));
+  CHECK(contains(refusal(lone), "state.json: stream is missing"));
   CHECK(contains(complaint([&] { packed(lone, 3, folder / "none/state.json"); }), "state.json"));
   const auto empty = out.write("e.jsonl", "\n");
   for (const int64_t workers : {0, 1, 4}) {

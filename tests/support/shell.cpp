@@ -75,7 +75,8 @@ void Shell::check_refused(const Words& words, const Words& said, std::string_vie
 
 Shell::Listing Shell::listing() const {
   Listing all;
-  for (const auto& entry : fs::recursive_directory_iterator(files_.path())) all.emplace(entry.path(), entry.last_write_time());
+  for (const auto& entry : fs::recursive_directory_iterator(files_.path()))  // of a link that leads nowhere there is no time
+    all.emplace(entry.path(), entry.is_symlink() ? fs::file_time_type() : entry.last_write_time());
   return all;
 }
 

@@ -195,5 +195,5 @@ TEST_CASE("run folder: names that cannot be a folder's or a text's") {
   desk.check_refused(desk.train({"run.dir=" + text + "/run"}), {"run.dir: " + text + ": expected a folder, found a file"});
   desk.check_refused(desk.train({"data.path=" + loop}), {"data.path: " + loop + ": Too many levels of symbolic links"});
   for (const char* key : {"data.validation", "data.tokenizer", "tokenizer.train_from"})
-    desk.check_refused(desk.train({fmt::format("{}={}", key, loop)}), {key, loop});
+    desk.check_refused_late(desk.train({fmt::format("{}={}", key, loop)}), {key, loop});
 }
