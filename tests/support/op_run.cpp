@@ -117,6 +117,9 @@ static double bf16_steps(const Numbers& found, const Numbers& expected, double t
 // In norm. Two float32 numbers that differ by δ round to different bfloat16 with a probability of δ·2⁸, and are then about 2⁻⁸
 // apart: together 2⁻⁸·√(δ·2⁸). With the GPU's approximate exponential δ is 2⁻²¹, with a gradient in two bfloat16 2⁻¹⁷, and that
 // is 2⁻¹⁴ and 2⁻¹². A rounding too many would be 2⁻⁹ of every value.
+//
+// What a model of bfloat16 stores as float32 is held to 4e-6: tensor cores cut off what they add, and the CPU, whose result is
+// the other one here, carries sums of thousands of terms in float32.
 void check_against_cpu(const OpCase& c, Device device) {
   for (DType dtype : {DType::f64, DType::f32, DType::bf16}) {
     Run there(c, dtype, device), cpu(c, dtype == DType::f32 ? DType::f64 : dtype);
@@ -136,7 +139,7 @@ void check_against_cpu(const OpCase& c, Device device) {
         CHECK(bf16_steps(found[r], expected[r], c.bf16_terms) <= c.bf16_roundings);
         CHECK(off <= c.bf16_roundings * 0x1p-12);
       } else
-        CHECK(off <= (c.bf16_roundings > 1 ? c.bf16_roundings * 0x1p-14 : 1e-6));
+        CHECK(off <= (c.bf16_roundings > 1 ? c.bf16_roundings * 0x1p-14 : 4e-6));
     }
     for (auto order : {host_grid::Order::descending, host_grid::Order::shuffled}) {
       const host_grid::OrderScope scope(order);
