@@ -1,13 +1,13 @@
 #include "train/text_source.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <limits>
 
 #include "data/bpe_trainer.h"
 #include "data/text_stream.h"
 #include "data/tokenizer_file.h"
 #include "engine/core/within.h"
+#include "engine/memory/host_memory.h"
 
 namespace kappa {
 namespace {
@@ -39,9 +39,10 @@ Tokenizer find_tokenizer(const RunConfig& config, const RunFolder& folder, const
   return tokenizer;
 }
 
-/// A quarter of the machine's memory: while a vector grows, it is there three times over.
+/// A quarter of the machine's memory, if it says how much that is: while a vector grows, it is there three times over.
 int64_t most_tokens_in_memory() {
-  return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE) / 4 / int64_t(sizeof(int32_t));
+  const int64_t total = host_memory().total;
+  return total > 0 ? total / 4 / int64_t(sizeof(int32_t)) : std::numeric_limits<int64_t>::max();
 }
 
 /// What open_text() says when it is done.

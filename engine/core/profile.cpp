@@ -13,6 +13,7 @@ Profile::~Profile() { current_ = nullptr; }
 void Profile::restart() {
   for (auto& [key, row] : rows_) row = {.held = row.held, .held_at_peak = row.held};
   products_.clear();
+  spans_.clear();
   peak_ = in_use_;
 }
 

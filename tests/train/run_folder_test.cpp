@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/tensor/safetensors.h"
-#include "tests/support/shell.h"
+#include "tests/support/training_desk.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -19,27 +19,15 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 /// A folder with a text and a configuration, in which a run has made its four steps.
-class Desk : public Shell {
+class Desk : public TrainingDesk {
  public:
-  Desk() {
-    std::string text;
-    for (int i = 0; i < 30; ++i) text += fmt::format("{{\"text\": \"the miller and the fox went {} times to the river\"}}\n", i);
-    write("text.jsonl", text);
-    write("tiny.yaml",
-          fmt::format("model: {{vocab_size: 280, sequence_len: 16, n_layer: 2, n_head: 2, n_embd: 32, n_exp: 4, "
-                      "moe_start_layer: 1, use_kappa_swiglu: true}}\n"
-                      "train: {{num_iterations: 4, device_batch_size: 4, total_batch_size: 64, eval_every: -1, log_interval: 1, "
-                      "sample_tokens: 1}}\n"
-                      "data: {{path: {}, validation: 0.1}}\ncheckpoint: {{every: 2}}\nrun: {{dir: {}}}\n",
-                      (*this / "text.jsonl").string(), folder().string()));
-  }
-  fs::path folder() const { return *this / "run"; }
+  Desk() : TrainingDesk("num_iterations: 4, eval_every: -1, log_interval: 1, sample_tokens: 1", "checkpoint: {every: 2}\n") {}
   fs::path newest() const { return folder() / "checkpoints/step_000004"; }
 
   Words train(const Words& assignments = {}) const {
-    Words words{"train", *this / "tiny.yaml"};
-    for (const std::string& a : assignments) words.insert(words.end(), {"--set", a});
-    return words;
+    Words settings;
+    for (const std::string& a : assignments) settings.insert(settings.end(), {"--set", a});
+    return TrainingDesk::train(settings);
   }
   void trained(const Words& assignments = {}) const {
     const Result r = run(train(assignments));

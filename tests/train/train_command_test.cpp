@@ -4,7 +4,7 @@
 
 #include <regex>
 
-#include "tests/support/shell.h"
+#include "tests/support/training_desk.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -14,21 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A folder with a text and a configuration of far more steps than anybody waits for.
-class Desk : public Shell {
+class Desk : public TrainingDesk {
  public:
-  Desk() {
-    std::string text;
-    for (int i = 0; i < 30; ++i) text += fmt::format("{{\"text\": \"the miller and the fox went {} times to the river\"}}\n", i);
-    write("text.jsonl", text);
-    write("tiny.yaml",
-          fmt::format("model: {{vocab_size: 280, sequence_len: 16, n_layer: 2, n_head: 2, n_embd: 32, n_exp: 4, "
-                      "moe_start_layer: 1, use_kappa_swiglu: true}}\n"
-                      "train: {{num_iterations: 1000000, device_batch_size: 4, total_batch_size: 64, eval_every: 1}}\n"
-                      "data: {{path: {}, validation: 0.1}}\nrun: {{dir: {}}}\n",
-                      (*this / "text.jsonl").string(), folder().string()));
-  }
-  fs::path folder() const { return *this / "run"; }
-  Words train(const Words& more = {}) const { return with_more({"train", *this / "tiny.yaml"}, more); }
+  Desk() : TrainingDesk("num_iterations: 1000000, eval_every: 1") {}
   int checkpoints() const {
     std::error_code error;
     int count = 0;
