@@ -10,6 +10,7 @@
 #include "data/inspect.h"
 #include "data/notices.h"
 #include "data/pack.h"
+#include "data/tokenizer_file.h"
 #include "engine/core/error.h"
 #include "engine/device/thread_pool.h"
 
@@ -40,6 +41,7 @@ void add_cat(CLI::App& data) {
   add_reading(*command, o->documents);
   command->footer("Example: kappa data cat shard_00000.parquet | head -n 3");
   command->callback([o] {
+    require_other_file("--out", o->out, {o->files.begin(), o->files.end()});
     Output out(o->out);
     for (const std::string& file : o->files) {
       const auto reader = open_documents(file, o->documents);
@@ -111,8 +113,12 @@ void add_pack(CLI::App& data) {
   command->add_option(
       "--validation", o->validation,
       "what is held out: a share, such as 0.05, a file or a folder; if not given, the last shard, or a single file");
-  command->add_option("--rank", r.rank.rank, "whose rows")->capture_default_str();
-  command->add_option("--world", r.rank.world, "of how many ranks")->capture_default_str();
+  command->add_option("--rank", r.rank.rank, "whose rows")
+      ->check(CLI::Range(int64_t{0}, (int64_t{1} << 20) - 1))
+      ->capture_default_str();
+  command->add_option("--world", r.rank.world, "of how many ranks")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
   command->add_option("--threads", o->threads, "that read and tokenise; 0: one a core")->check(CLI::Range(0, 1024));
   command->add_option("--out", r.out, "the file to write; - is standard output")->capture_default_str();
   command->add_option("--state", o->state, "gone on from if it is there; written after the last batch");
@@ -123,10 +129,17 @@ void add_pack(CLI::App& data) {
       "  kappa data pack --tokenizer kappa32k.tiktoken --rows 4 --seq-len 256 --batch 4 --validation 0.05 text.jsonl");
   command->callback([o] {
     PackRequest request = o->request;
+    require(request.rank.rank < request.rank.world, "--rank: expected at most {}, one less than --world, found {}",
+            request.rank.world - 1, request.rank.rank);
     request.path = o->path;
     request.validation = parsed_validation(o->validation);
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
+    for (const auto& [option, file] : {std::pair{"--out", request.out}, {"--state", o->state}}) {
+      require_other_file(option, file, {request.path, request.validation.file, o->tokenizer});
+      require_other_file(option, file, tokenizer_files(o->tokenizer));
+    }
+    require_other_file("--state", o->state, {request.out});
     set_threads(o->threads);
     request.workers = threads();
     const Tokenizer tokenizer = load_with_notice(o->tokenizer);

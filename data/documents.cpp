@@ -151,6 +151,16 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
+/// Of something that ends when it is read.
+fs::file_status status_of(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  require(fs::exists(status), "{}: there is no such file or folder", path.string());
+  require(!fs::is_character_file(status) && !fs::is_block_file(status), "{}: expected a file or a folder, found a device",
+          path.string());
+  return status;
+}
+
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::error_code error;
   const fs::directory_iterator entries(folder, error);
@@ -166,15 +176,6 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   return paths;
 }
 
-/// The file itself, or the folder's: those of Parquet if there are any.
-std::vector<fs::path> files_at(const fs::path& path) {
-  require(is_there(path), "{}: there is no such file or folder", path.string());
-  if (!fs::is_directory(path)) return {path};
-  std::vector<fs::path> files = files_in(path);
-  if (std::ranges::any_of(files, is_parquet)) std::erase_if(files, std::not_fn(is_parquet));
-  return files;
-}
-
 }  // namespace
 
 std::string described(const ReadCounts& counts) {
@@ -183,13 +184,22 @@ std::string described(const ReadCounts& counts) {
 
 bool is_parquet(const fs::path& path) { return path.extension() == ".parquet"; }
 
+std::vector<fs::path> text_files(const fs::path& path) {
+  const fs::file_status status = status_of(path);
+  if (fs::is_regular_file(status)) return {path};
+  require(fs::is_directory(status), "{}: expected a file, which can be read again, or a folder, found a pipe", path.string());
+  std::vector<fs::path> files = files_in(path);
+  if (std::ranges::any_of(files, is_parquet)) std::erase_if(files, std::not_fn(is_parquet));
+  return files;
+}
+
 std::vector<fs::path> split_files(const fs::path& path, const Validation& validation, Split split) {
   const bool training = split == Split::train;
-  std::vector<fs::path> files = files_at(!training && !validation.file.empty() ? validation.file : path);
+  std::vector<fs::path> files = text_files(!training && !validation.file.empty() ? validation.file : path);
   if (validation.every > 0) return files;
   if (!validation.file.empty()) {
     if (training)
-      for (const fs::path& held_out : files_at(validation.file))
+      for (const fs::path& held_out : text_files(validation.file))
         std::erase_if(files, [&](const fs::path& file) { return fs::equivalent(file, held_out); });
     require(!files.empty(), "{}: expected files beside {}, found none", path.string(), validation.file.string());
     return files;
@@ -212,8 +222,7 @@ std::unique_ptr<DocumentReader> open_files(std::vector<fs::path> files, const Do
 }
 
 std::unique_ptr<DocumentReader> open_documents(const fs::path& path, const DocumentOptions& options) {
-  require(is_there(path), "{}: there is no such file or folder", path.string());
-  if (fs::is_directory(path)) return std::make_unique<Files>(files_in(path), options);
+  if (fs::is_directory(status_of(path))) return std::make_unique<Files>(files_in(path), options);
   if (is_parquet(path)) return std::make_unique<ParquetDocuments>(path, options);
   if (is_json_lines(path)) return std::make_unique<JsonLines>(open_bytes(path), path.string(), options);
   if (options.part_bytes > 0) return std::make_unique<TextParts>(path, options.part_bytes);
@@ -221,7 +230,7 @@ std::unique_ptr<DocumentReader> open_documents(const fs::path& path, const Docum
 }
 
 std::unique_ptr<DocumentReader> open_documents(const std::vector<fs::path>& paths, const DocumentOptions& options) {
-  for (const fs::path& path : paths) require(is_there(path), "{}: there is no such file or folder", path.string());
+  for (const fs::path& path : paths) status_of(path);
   return std::make_unique<Files>(paths, options);
 }
 

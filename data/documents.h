@@ -87,10 +87,13 @@ struct Share {
   bool has(int64_t number) const { return every == 0 || (number % every == 0) == (split == Split::validation); }
 };
 
-/// The files that a split is read from, in order: those of `path`, a file or a folder (as open_documents(), but of a folder with
-/// .parquet files only these). Where `validation` names a file, that is for validation, and no longer for training; where it
-/// names nothing, the last file of a folder of Parquet or JSON Lines is. Throws InputError naming the path if the split has no
-/// files.
+/// The files of a text that can be read again and again: `path` itself, or those of a folder (as open_documents(), but of one
+/// with .parquet files only these). Throws InputError naming the path if there are none.
+std::vector<std::filesystem::path> text_files(const std::filesystem::path& path);
+
+/// The text_files() of `path` that a split is read from, in order. Where `validation` names a file, that is for validation, and
+/// no longer for training; where it names nothing, the last file of a folder of Parquet or JSON Lines is. Throws InputError
+/// naming the path if the split has no files.
 std::vector<std::filesystem::path> split_files(const std::filesystem::path& path, const Validation& validation, Split split);
 
 bool is_parquet(const std::filesystem::path& path);

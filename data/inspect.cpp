@@ -65,9 +65,9 @@ void show_parquet(const fs::path& path, const InspectOptions& options, Output& o
   }
 }
 
-/// Of a folder, what training would read of it (split_files).
+/// Of a folder, what training would read of it (text_files).
 void show_folder(const fs::path& path, const InspectOptions& options, Output& out) {
-  const auto files = split_files(path, {.file = {}, .every = 2}, Split::train);  // all of them
+  const auto files = text_files(path);
   uintmax_t bytes = 0;
   for (const fs::path& file : files) bytes += fs::file_size(file);
   line(out, "{} files, {} bytes, from {} to {}", files.size(), grouped(int64_t(bytes)),

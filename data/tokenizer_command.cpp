@@ -26,6 +26,10 @@ CLI::Option* add_threads(CLI::App& command, int& threads) {
   return command.add_option("--threads", threads, "0: one a core")->check(CLI::Range(0, 1024));
 }
 
+void require_other_files(const std::string& out, const std::vector<std::filesystem::path>& inputs) {
+  for (const auto& file : tokenizer_files(out)) require_other_file("--out", file, inputs);
+}
+
 void save_all(const Tokenizer& tokenizer, const std::string& out) {
   save_for_hugging_face(tokenizer, out);
   save_tokenizer(tokenizer, out);
@@ -65,6 +69,7 @@ void train(const TrainOptions& o) {
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   require(o.size >= smallest_vocabulary(), "--vocab-size: expected at least {}, the 256 bytes and the special tokens, found {}",
           smallest_vocabulary(), o.size);
+  require_other_files(o.out, o.files);
   {
     const AtomicFile trial(o.out + ".tiktoken");  // that it can be written is better known before than after
   }
@@ -122,6 +127,8 @@ void add_import(CLI::App& tokenizer) {
   command->add_option("--out", o->out, "T: writes T.tiktoken, T.json, T.token_bytes.json and T.tokenizer.json")->required();
   command->footer("Example: kappa tokenizer import tokenizer.pkl --out kappa32k");
   command->callback([o] {
+    require_other_files(o->out, {o->file});
+    require_other_files(o->out, tokenizer_files(o->file));
     const Tokenizer loaded = load_with_notice(o->file);
     save_all(loaded, o->out);
     notice(fmt::format("{}: {} ids, split as by {}", o->out, grouped(loaded.size()), loaded.vocabulary().pattern->name));
@@ -148,6 +155,8 @@ void add_encode(CLI::App& tokenizer) {
   command->footer("Example: kappa tokenizer encode --tokenizer kappa32k.tiktoken texts.jsonl --ids ids.jsonl");
   command->callback([o] {
     set_threads(o->threads);
+    require_other_file("--ids", o->ids, {o->file, o->tokenizer});
+    require_other_file("--ids", o->ids, tokenizer_files(o->tokenizer));
     const Tokenizer loaded = load_with_notice(o->tokenizer);
     const auto reader = open_documents(o->file, o->documents);
     Output out(o->ids);
@@ -168,6 +177,8 @@ void add_decode(CLI::App& tokenizer) {
   command->add_option("--out", o->out, "the file to write; - is standard output")->capture_default_str();
   command->footer("Example: kappa tokenizer decode --tokenizer kappa32k.tiktoken ids.jsonl --out texts.jsonl");
   command->callback([o] {
+    require_other_file("--out", o->out, {o->file, o->tokenizer});
+    require_other_file("--out", o->out, tokenizer_files(o->tokenizer));
     const Tokenizer loaded = load_with_notice(o->tokenizer);
     Lines lines(open_bytes(o->file), o->file);
     Output out(o->out);

@@ -47,7 +47,13 @@ Vocabulary load_tiktoken(const Paths& paths, std::string* notice) {
 
 Vocabulary load_vocabulary(const fs::path& path, std::string* notice) {
   if (path.extension() == ".pkl") return read_pickled_encoding(read_file(path, largest_file), path.string());
-  if (path.extension() != ".json") return load_tiktoken(Paths(path), notice);
+  if (path.extension() != ".json") {
+    const Paths ours(path);
+    require(is_there(ours.tokens) || !is_there(path),
+            "{}: expected a tokenizer (T.tiktoken, a tokenizer.json of Hugging Face or a tiktoken .pkl), found another file",
+            path.string());
+    return load_tiktoken(ours, notice);
+  }
   const std::string text = read_file(path, largest_file);
   const Paths ours(fs::path(path).replace_extension());
   if (is_there(ours.tokens) && !parse_object(text, path.string()).contains("model")) return load_tiktoken(ours, notice);
@@ -57,6 +63,11 @@ Vocabulary load_vocabulary(const fs::path& path, std::string* notice) {
 }  // namespace
 
 Tokenizer load_tokenizer(const fs::path& path, std::string* notice) { return Tokenizer(load_vocabulary(path, notice)); }
+
+std::vector<fs::path> tokenizer_files(const fs::path& path) {
+  const Paths ours(path);
+  return {ours.tokens, ours.description, ours.token_bytes, ours.hugging_face};
+}
 
 void save_tokenizer(const Tokenizer& tokenizer, const fs::path& path) {
   const Paths paths(path);

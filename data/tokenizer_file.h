@@ -20,6 +20,9 @@ namespace kappa {
 /// Throws InputError naming file and line, key or byte. No file may be larger than 64 MiB.
 Tokenizer load_tokenizer(const std::filesystem::path& path, std::string* notice = nullptr);
 
+/// The names of all files that may be there of a tokenizer T or T.tiktoken: the three, and Hugging Face's.
+std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& path);
+
 /// Writes the three files; `path` is T or T.tiktoken.
 void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path);
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "engine/core/file.h"
 #include "engine/core/precision.h"
 #include "engine/device/thread_pool.h"
 #include "train/audit.h"
@@ -39,6 +40,7 @@ void add_audit_command(CLI::App& app) {
       "  kappa audit config.yaml --weights weights.safetensors --batches batches.safetensors --out folder");
   command->callback([o] {
     require(o->device == "cpu", "--device {}: the model's ops have no kernels there yet; --device cpu has them all", o->device);
+    require_other_file("--out", o->out, {o->config, o->weights, o->batch, o->batches, o->routing});
     require(!o->batch.empty() || !o->batches.empty(), "audit: expected --batch FILE or --batches FILE");
     set_threads(o->threads);
     const RunConfig config = load_run_config(o->config, o->overrides);

@@ -45,8 +45,9 @@ void run_require(bool condition, const fs::path& path, const char* what) {
 }  // namespace
 
 std::string read_file(const fs::path& path, int64_t limit) {
-  const Descriptor file(path, O_RDONLY);
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);  // else a pipe would be opened only when it has a writer
   require(file.number >= 0, "{}: cannot open: {}", path.string(), reason());
+  fcntl(file.number, F_SETFL, O_RDONLY);
   std::string text;
   constexpr size_t chunk = size_t{1} << 16;
   for (;;) {
@@ -61,7 +62,7 @@ std::string read_file(const fs::path& path, int64_t limit) {
 }
 
 MappedFile::MappedFile(const fs::path& path) {
-  const Descriptor file(path, O_RDONLY);
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);  // a pipe is to be refused, not waited for
   require(file.number >= 0, "{}: cannot open: {}", path.string(), reason());
   struct stat status {};
   require(fstat(file.number, &status) == 0, "{}: cannot read its size: {}", path.string(), reason());
@@ -90,9 +91,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(path_) {
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(fs::path(path_) += ".tmp"), unfinished_(aside_) {
   require(!path_.empty(), "expected a name for a file, found none");
-  aside_ += ".tmp";
   std::error_code ignored;
   const fs::file_status status = fs::status(path_, ignored);
   require(!fs::exists(status) || fs::is_regular_file(status), "{}: expected a name for a file, found a folder or a device",
@@ -108,7 +108,11 @@ AtomicFile::~AtomicFile() {
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)), aside_(std::move(other.aside_)), file_(std::exchange(other.file_, -1)), end_(other.end_) {}
+    : path_(std::move(other.path_)),
+      aside_(std::move(other.aside_)),
+      unfinished_(std::move(other.unfinished_)),
+      file_(std::exchange(other.file_, -1)),
+      end_(other.end_) {}
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   write_at(end_, bytes);
@@ -134,6 +138,17 @@ void write_file(const fs::path& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
   file.commit();
+}
+
+void require_other_file(std::string_view option, const fs::path& out, const std::vector<fs::path>& inputs) {
+  if (out == "-") return;
+  std::error_code missing;  // of what is not there nothing is lost
+  for (const fs::path& input : inputs) {
+    const bool within = fs::is_directory(input, missing) && fs::exists(out, missing) &&
+                        fs::equivalent(out.has_parent_path() ? out.parent_path() : ".", input, missing);
+    require(!within && !fs::equivalent(out, input, missing), "{} {}: expected another file than those that are read, found {}",
+            option, out.string(), within ? "one of " + input.string() : "one of them");
+  }
 }
 
 void rename_durably(const fs::path& from, const fs::path& to) {

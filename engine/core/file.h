@@ -7,11 +7,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "engine/core/unfinished_file.h"
 
 namespace kappa {
 
-/// The bytes of a file, a pipe or a device. Throws InputError naming the path if it cannot be read or holds more than `limit`
-/// bytes.
+/// The bytes of a file, a pipe or a device; of a pipe without a writer none. Throws InputError naming the path if it cannot be
+/// read or holds more than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, int64_t limit = int64_t{1} << 30);
 
 /// A regular file seen as memory, read-only. It must not shrink while it is mapped.
@@ -32,7 +35,8 @@ class MappedFile {
 };
 
 /// A file that appears under its name with commit(), whole, or not at all: it is written beside it as `PATH.tmp`, synced and
-/// renamed. A name that cannot be written to is an InputError, a failing disk a RunError; both name the path.
+/// renamed; a signal that ends the program takes that away (unfinished_file.h). A name that cannot be written to is an
+/// InputError, a failing disk a RunError; both name the path.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -49,12 +53,18 @@ class AtomicFile {
 
  private:
   std::filesystem::path path_, aside_;
+  UnfinishedFile unfinished_;
   int file_ = -1;
   int64_t end_ = 0;
 };
 
 /// Writes all of a file, aside first.
 void write_file(const std::filesystem::path& path, std::string_view text);
+
+/// Throws InputError naming `option`, which has asked for the file `out`, if that is one of `inputs`, by whatever name, or is
+/// there already in one of them that is a folder. "-" is nobody's name.
+void require_other_file(std::string_view option, const std::filesystem::path& out,
+                        const std::vector<std::filesystem::path>& inputs);
 
 /// Renames a file or a folder, and makes the new name last through a power cut. Throws RunError naming both paths.
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);

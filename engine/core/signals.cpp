@@ -7,17 +7,19 @@ namespace kappa {
 static volatile std::sig_atomic_t noted = 0;
 static constexpr std::array handled{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
+static std::array<void (*)(int), handled.size()> before;  // what is done of them otherwise
+
 static void note(int signal) {
   noted = 1;
-  if (signal == SIGINT) std::signal(SIGINT, SIG_DFL);
+  if (signal == SIGINT) std::signal(SIGINT, before[0]);
 }
 
 Signals::Signals() {
   noted = 0;
-  for (int signal : handled) std::signal(signal, note);
+  for (size_t i = 0; i < handled.size(); ++i) before[i] = std::signal(handled[i], note);
 }
 Signals::~Signals() {
-  for (int signal : handled) std::signal(signal, SIG_DFL);
+  for (size_t i = 0; i < handled.size(); ++i) std::signal(handled[i], before[i]);
 }
 bool Signals::received() const { return noted != 0; }
 
