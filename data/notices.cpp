@@ -5,10 +5,11 @@
 #include <cstdio>
 
 #include "data/tokenizer_file.h"
+#include "engine/core/text.h"
 
 namespace kappa {
 
-void notice(const std::string& text) { fmt::print(stderr, "kappa: {}\n", text); }
+void notice(const std::string& text) { fmt::print(stderr, "kappa: {}\n", one_line(text)); }
 
 void notice_of(const ReadCounts& counts, const std::string& file) {
   if (counts.replacements > 0)

@@ -12,20 +12,11 @@ namespace {
 /// Bytes in quotes: what is no printable text as \n, \t, \xE2.
 std::string in_quotes(std::string_view bytes) {
   std::string text = "\"";
-  for (size_t at = 0; at < bytes.size();) {
-    const Utf8Char c = utf8_char(bytes, at);
-    const auto part = bytes.substr(at, size_t(c.length));
-    at += part.size();
-    if (c.code == '\n' || c.code == '\t' || c.code == '\r')
-      text += c.code == '\n' ? "\\n" : c.code == '\t' ? "\\t" : "\\r";
-    else if (c.code == '"' || c.code == '\\')
-      text += fmt::format("\\{}", char(c.code));
-    else if (c.valid && c.code >= 0x20 && (c.code < 0x7F || c.code >= 0xA0))
-      text += part;
-    else
-      for (const char byte : part) text += fmt::format("\\x{:02X}", uint8_t(byte));
+  for (const char byte : bytes) {
+    if (byte == '"' || byte == '\\') text += '\\';
+    text += byte;
   }
-  return text + "\"";
+  return one_line(text) + "\"";
 }
 
 struct Piece {

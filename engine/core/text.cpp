@@ -43,6 +43,22 @@ std::string for_terminal(std::string_view text) {
   return harmless;
 }
 
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char c = utf8_char(text, at);
+    const std::string_view bytes = text.substr(at, size_t(c.length));
+    at += bytes.size();
+    if (c.code == '\n' || c.code == '\t' || c.code == '\r')
+      line += c.code == '\n' ? "\\n" : c.code == '\t' ? "\\t" : "\\r";
+    else if (c.valid && !is_control(c.code))
+      line += bytes;
+    else
+      for (const char byte : bytes) line += fmt::format("\\x{:02X}", uint8_t(byte));
+  }
+  return line;
+}
+
 std::string printable(double number) { return std::isnan(number) ? "nan" : fmt::format("{}", number); }
 
 }  // namespace kappa

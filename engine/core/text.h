@@ -12,6 +12,9 @@ std::string printable(std::string_view text);
 /// The same of a text of any length, in which line feeds and tabs stay what they are.
 std::string for_terminal(std::string_view text);
 
+/// A text of any length as one line that hides nothing: control characters and what is not UTF-8 as \n, \t, \x1B.
+std::string one_line(std::string_view text);
+
 /// A number; "nan" of every NaN, whose sign means nothing.
 std::string printable(double number);
 
