@@ -28,7 +28,8 @@ struct Options {
   std::optional<std::string> prompt, prompt_file, prompt_ids;
   std::vector<std::string> overrides;
   double temperature = 1;
-  int64_t top_k = 0, seed = 42, samples = 1;
+  int64_t top_k = 0, samples = 1;
+  uint64_t seed = 42;
   std::optional<int64_t> max_tokens;
   bool ids = false, timing = false;
   int threads = 0;
@@ -50,6 +51,14 @@ std::optional<int32_t> parse_id(const std::string& word) {
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
   if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
   return id;
+}
+
+/// What is wrong with a seed, or nothing: the parser's own words for numbers that are too large are not short.
+std::string seed_refusal(const std::string& word) {
+  uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
+  const bool whole = error == std::errc() && end == word.data() + word.size();
+  return whole ? "" : fmt::format("expected an integer from 0 to 2^64 - 1, found {}", word);
 }
 
 int32_t checked_id(const char* flag, const std::string& word, int64_t vocabulary) {
@@ -130,7 +139,7 @@ void generate(const Options& o) {
   const std::vector<int32_t> prompt = prompt_ids(o, tokenizer.get(), config.vocab_size);
   const int64_t room = config.longest_row() - int64_t(prompt.size());
   const Generation options{.sampling = {.temperature = o.temperature, .top_k = o.top_k},
-                           .seed = uint64_t(o.seed),
+                           .seed = o.seed,
                            .vocabulary = tokenizer ? tokenizer->size() : 0,
                            .samples = o.samples,
                            .max_tokens = o.max_tokens.value_or(std::clamp<int64_t>(room, 1, 256)),
@@ -181,7 +190,7 @@ void add_generate_command(CLI::App& app) {
   command->add_option("--top-k", o->top_k, "only the likeliest; 0: all")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->capture_default_str();
-  command->add_option("--seed", o->seed, "of the random numbers")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--seed", o->seed, "of the random numbers")->check(CLI::Validator(seed_refusal, ""))->capture_default_str();
   command->add_option("--samples", o->samples, "side by side, as one batch; they share the slots of the experts")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

@@ -307,11 +307,11 @@ TEST_CASE("cli: data inspect of a folder says what is held out") {
 TEST_CASE("cli: data that cannot be read or packed") {
   const Desk desk;
   desk.check_refused({"data"}, {"subcommand"});
-  desk.check_refused({"data", "frobnicate"}, {"subcommand"});
+  desk.check_refused({"data", "frobnicate"}, {"expected a subcommand (cat, inspect, pack), found frobnicate"});
   desk.check_refused({"data", "cat"}, {"FILE"});
   desk.check_refused({"data", "cat", desk / "none.jsonl"}, {"none.jsonl"});
   desk.check_refused({"data", "cat", desk / "config.yaml", "--out", desk / "no/such/folder"}, {"no/such/folder"});
-  desk.check_refused({"data", "cat", desk / "config.yaml", "--out", ""}, {"expected a name for a file"});
+  desk.check_refused({"data", "cat", desk / "config.yaml", "--out", ""}, {"--out: expected a value, found nothing"});
   desk.write("a.jsonl", "{\"text\": 1}\n");
   desk.check_refused({"data", "cat", desk / "a.jsonl"}, {"a.jsonl:1", "text"});
   desk.check_refused({"data", "cat", "--field", "body", desk / "a.jsonl"}, {"a.jsonl:1", "body"});

@@ -12,7 +12,7 @@ namespace kappa {
 
 void add_audit_command(CLI::App& app) {
   struct Options {
-    std::string config, weights, batch, batches, out, routing, precision = "float32", device = "cpu";
+    std::string config, weights, batch, batches, out, routing, precision = "float32", device;
     std::vector<std::string> overrides;
     int threads = 0;
   };
@@ -31,7 +31,7 @@ void add_audit_command(CLI::App& app) {
   command->add_option("--precision", o->precision, "what is computed in")
       ->check(CLI::IsMember(std::vector<std::string>(precision_names.begin(), precision_names.end())))
       ->capture_default_str();
-  command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
+  command->add_option("--device", o->device, "where, instead of the file's")->check(CLI::IsMember({"cpu", "cuda", "emulated"}));
   command->add_option("--threads", o->threads, "0: one a core")->check(CLI::Range(0, 1024));
   command->add_option("--set", o->overrides, "SECTION.KEY=VALUE instead of the file's");
   command->footer(
@@ -39,11 +39,12 @@ void add_audit_command(CLI::App& app) {
       "  kappa audit config.yaml --weights weights.safetensors --batch batch.safetensors --out out.safetensors\n"
       "  kappa audit config.yaml --weights weights.safetensors --batches batches.safetensors --out folder");
   command->callback([o] {
-    require(o->device == "cpu", "--device {}: the model's ops have no kernels there yet; --device cpu has them all", o->device);
     require_other_file("--out", o->out, {o->config, o->weights, o->batch, o->batches, o->routing});
     require(!o->batch.empty() || !o->batches.empty(), "audit: expected --batch FILE or --batches FILE");
     set_threads(o->threads);
+    if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     const RunConfig config = load_run_config(o->config, o->overrides);
+    check_device(config);
     if (!o->batches.empty())
       return audit_trajectory(config, precision_named(o->precision),
                               {.weights = o->weights, .batches = o->batches, .out = o->out});

@@ -107,6 +107,7 @@ std::vector<BenchProduct> products_of(const Profile& profile, const LibraryTimes
 }  // namespace
 
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
+  check_device(config);
   check_memory(config, host_memory().available);
   const BatchPlan batches = plan_sizes(config).batches;
   const Storage storage = storage_of(config.train.precision);

@@ -26,7 +26,7 @@ static void add_bench_moe_command(CLI::App& bench) {
   const CLI::Range positive(1, 1 << 30);
   command->add_option("--device", o->device, "where")->check(CLI::IsMember({"cpu", "cuda", "emulated"}))->capture_default_str();
   command->add_option("--dtype", o->dtype, "what it computes in")->check(CLI::IsMember(precision_names))->capture_default_str();
-  command->add_flag("--small", o->small, "a size for tests: 96 tokens, 32 channels, 4 experts, 2 steps");
+  command->add_flag("--small", o->small, "for tests, where not given otherwise: 96 tokens, 32 channels, 4 experts, 2 steps");
   command->add_option("--tokens", o->bench.tokens, "N")->check(positive)->capture_default_str();
   command->add_option("--channels", o->bench.channels, "C; the experts' hidden size is four times that")
       ->check(positive)
@@ -42,10 +42,16 @@ static void add_bench_moe_command(CLI::App& bench) {
   command->add_option("--baseline", o->baseline, "swiglu: the same layer without κ too")->check(CLI::IsMember({"swiglu"}));
   command->add_option("--threads", o->threads, "of the CPU; 0: one a core")->check(CLI::Range(0, 1024));
   command->add_flag("--json", o->json, "one JSON object instead of the table");
-  command->callback([o] {
+  command->callback([o, command] {
     set_threads(o->threads);
     MoeBenchOptions b = o->bench;
-    if (o->small) b.tokens = 96, b.channels = 32, b.experts = 4, b.steps = 2, b.warmup = 1;
+    const auto unless_given = [&](const char* option, int64_t& value, int64_t small) {
+      if (command->count(option) == 0) value = small;
+    };
+    if (o->small) {
+      unless_given("--tokens", b.tokens, 96), unless_given("--channels", b.channels, 32), unless_given("--experts", b.experts, 4);
+      unless_given("--steps", b.steps, 2), unless_given("--warmup", b.warmup, 1);
+    }
     b.dtype = precision_named(o->dtype);
     b.device = o->device == "cuda" ? Device::cuda : o->device == "cpu" ? Device::cpu : Device::emulated;
     b.baseline = !o->baseline.empty();

@@ -9,10 +9,12 @@
 
 #include "engine/autograd/tape.h"
 #include "engine/core/philox.h"
+#include "engine/core/text.h"
 #include "engine/cuda/runtime.h"
 #include "engine/device/gemm_plans.h"
 #include "engine/device/grid_gemm.h"
 #include "engine/device/thread_pool.h"
+#include "engine/ops/value_gate/channels.h"
 #include "engine/tensor/dispatch.h"
 #include "model/moe.h"
 
@@ -188,7 +190,18 @@ double MoeBenchReport::floor() const {
   return sum;
 }
 
+/// In the words of the command line; resolved() would speak of keys.
+static void check_sizes(const MoeBenchOptions& o) {
+  require(std::isfinite(o.capacity), "--capacity: expected a finite number, found {}", printable(o.capacity));
+  require(o.channels >= value_gate_channels && o.channels % 2 == 0,
+          "--channels: expected an even number of at least {}, found {}", value_gate_channels, o.channels);
+  require(o.top_k <= o.experts, "--top-k: expected at most {}, the number of --experts, found {}", o.experts, o.top_k);
+  const double parameters = 12 * double(o.channels) * double(o.channels) * double(o.experts);
+  require(parameters <= 0x1p39, "--channels, --experts: a layer of {:.3g} parameters, at most 2^39 are possible", parameters);
+}
+
 MoeBenchReport bench_moe(const MoeBenchOptions& o) {
+  check_sizes(o);
   if (!o.plans.empty() && !keep_gemm_plans(o.device, o.plans))
     throw InputError(fmt::format("{}: expected the plans of this GPU and library, found another's", o.plans.string()));
   try {

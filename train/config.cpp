@@ -31,9 +31,16 @@ void check(const RunConfig& c, const Schema& schema) {
                  "a tokenizer is either given or trained");
   schema.require(c.tokenizer.vocab_size <= c.model.vocab_size, {"tokenizer.vocab_size", "model.vocab_size"},
                  "the model must know all tokens of the tokenizer");
+  schema.require(c.audit.step <= c.audit.num_iterations, {"audit.step", "audit.num_iterations"},
+                 "the step must lie in the run that it stands in");
 }
 
 }  // namespace
+
+void check_device(const RunConfig& config) {
+  require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
+          name_of(config.device));
+}
 
 Storage storage_of(Precision precision) {
   switch (precision) {
@@ -66,7 +73,9 @@ RunConfig parse_run_config(std::string_view yaml, const std::string& file, const
 }
 
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  return parse_run_config(read_file(path, config_size_limit), path.string(), overrides);
+  const std::string yaml = read_file(path, config_size_limit);
+  require(yaml.find_first_not_of(" \t\r\n") != yaml.npos, "{}: expected sections of keys, found an empty file", path.string());
+  return parse_run_config(yaml, path.string(), overrides);
 }
 
 std::string to_yaml(const RunConfig& config) {

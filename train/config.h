@@ -129,6 +129,9 @@ struct RunConfig {
 
 void describe(Schema& schema, RunConfig& config);
 
+/// Throws InputError unless config.device has kernels for all of the model's ops.
+void check_device(const RunConfig& config);
+
 /// Reads a configuration file, applies overrides as for --set, fills in what was left to the program and checks all of it. Throws
 /// InputError naming the place, the key, what was expected and what was found.
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});

@@ -112,7 +112,7 @@ void describe(Schema::Section s, DataConfig& c) {
 }
 
 void describe(Schema::Section s, TokenizerConfig& c) {
-  s.key("train_from", c.train_from, "file or folder to train a tokenizer on; empty: none is trained");
+  s.key("train_from", c.train_from, "file or folder to train a tokenizer on; empty: the text to learn from");
   s.key("vocab_size", c.vocab_size, "tokens, the nine special ones included; auto: model.vocab_size", between(1, 0x1p30));
 }
 
@@ -134,7 +134,7 @@ void describe(Schema::Section s, AuditConfig& c) {
 void describe(Schema& schema, RunConfig& c) {
   Schema::Section top = schema.section("", "Where it runs.");
   top.key("device", c.device, "emulated: the CUDA kernels on the host, for tests");
-  top.key("threads", c.threads, "of the CPU; 0: all cores", between(0, 4096));
+  top.key("threads", c.threads, "of the CPU; 0: all cores", between(0, 1024));
   schema.section("run", "The run folder.").key("dir", c.run.dir, "empty: runs/ and the name of this file");
   kappa::describe(schema.section("model", "The network."), c.model);
   describe(schema.section("train", "How it is trained."), c.train);

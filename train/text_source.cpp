@@ -20,11 +20,11 @@ Tokenizer train_tokenizer(const RunConfig& config, const Validation& validation,
   const int64_t size = config.tokenizer.vocab_size.value_or(config.model.vocab_size);
   require(size >= smallest_vocabulary(), "tokenizer.vocab_size: expected at least {}, the bytes and special tokens, found {}",
           smallest_vocabulary(), size);
-  say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
   const PieceCounts pieces = within(from.empty() ? "data.path" : "tokenizer.train_from", [&] {
-    return count_pieces(*(from.empty() ? open_split(config.data.path, validation, Split::train, reading(config))
-                                       : open_documents(from, reading(config))),
-                        paper_pattern());
+    const auto text = from.empty() ? open_split(config.data.path, validation, Split::train, reading(config))
+                                   : open_documents(from, reading(config));
+    say(fmt::format("training a tokenizer of {} entries on {}", size, from.empty() ? config.data.path : from));
+    return count_pieces(*text, paper_pattern());
   });
   return Tokenizer(train_bpe(pieces, size));
 }
@@ -82,7 +82,7 @@ void TextSource::keep_tokenizer(const RunFolder& folder) const {
   if (!folder.has_tokenizer()) save_tokenizer(*tokenizer, folder.tokenizer());
 }
 
-TextSource open_text(const RunConfig& config, const RunFolder& folder, const std::function<void(const std::string&)>& say) {
+TextFiles find_text(const RunConfig& config) {
   const std::string& path = config.data.path;
   require(!path.empty(), "data.path: expected a file or a folder of text, found nothing");
   std::error_code error;
@@ -90,12 +90,18 @@ TextSource open_text(const RunConfig& config, const RunFolder& folder, const std
   require(status.type() != std::filesystem::file_type::none, "data.path: {}: {}", path, error.message());
   require(std::filesystem::exists(status),
           "data.path: {} is not there; for configs/quickstart.yaml, scripts/quickstart-text.sh writes it", path);
-  const Validation validation = within("data.validation", [&] { return Validation::parse(config.data.validation); });
-  const auto files = within("data.validation", [&] {
-    return std::pair(split_files(path, validation, Split::train), split_files(path, validation, Split::validation));
+  within("data.path", [&] { return text_files(path); });  // whatever is held out of them
+  return within("data.validation", [&]() -> TextFiles {
+    const Validation validation = Validation::parse(config.data.validation);
+    return {validation, split_files(path, validation, Split::train), split_files(path, validation, Split::validation)};
   });
+}
+
+TextSource open_text(const RunConfig& config, const RunFolder& folder, const std::function<void(const std::string&)>& say) {
+  const std::string& path = config.data.path;
+  const TextFiles files = find_text(config);
   TextSource source;
-  source.tokenizer = std::make_unique<Tokenizer>(find_tokenizer(config, folder, validation, say));
+  source.tokenizer = std::make_unique<Tokenizer>(find_tokenizer(config, folder, files.validation, say));
   require(source.tokenizer->size() <= config.model.vocab_size,
           "model.vocab_size: expected at least the tokenizer's {} entries, found {}", source.tokenizer->size(),
           config.model.vocab_size);
@@ -108,29 +114,29 @@ TextSource open_text(const RunConfig& config, const RunFolder& folder, const std
       say(fmt::format("warning: {}: left out, as damaged: {}", name, described(counts)));
   };
   within("data.path", [&] {
-    const Share share{validation.every, Split::train};
+    const Share share{files.validation.every, Split::train};
     if (in_memory) {
-      const auto documents = open_files(files.first, reading(config), share);
+      const auto documents = open_files(files.training, reading(config), share);
       source.training = tokenize_all(*source.tokenizer, *documents, path, most_tokens_in_memory());
       warn(*documents, path);
     } else {
-      source.stream = open_stream(*source.tokenizer, files.first, {.documents = reading(config), .share = share});
+      source.stream = open_stream(*source.tokenizer, files.training, {.documents = reading(config), .share = share});
       source.stream->read_slice(0);  // what is wrong from the beginning is said now
     }
   });
   within("data.validation", [&] {
-    if (!in_memory && config.data.validation.empty() && is_parquet(files.second.front())) {
-      source.packed_shards = files.second;
+    if (!in_memory && config.data.validation.empty() && is_parquet(files.held_out.front())) {
+      source.packed_shards = files.held_out;
       return;
     }
     const std::string held_out =
-        validation.every > 0 ? fmt::format("{} of {}", config.data.validation, path) : files.second.front().string();
-    const Share share{validation.every, Split::validation};
-    const auto documents = open_files(files.second, reading(config), share);
+        files.validation.every > 0 ? fmt::format("{} of {}", config.data.validation, path) : files.held_out.front().string();
+    const Share share{files.validation.every, Split::validation};
+    const auto documents = open_files(files.held_out, reading(config), share);
     source.validation = tokenize(*source.tokenizer, *documents, held_out, config.train.eval_tokens);
     warn(*documents, held_out);
   });
-  say(described(source, files.first.size()));
+  say(described(source, files.training.size()));
   return source;
 }
 

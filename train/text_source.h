@@ -18,6 +18,14 @@
 
 namespace kappa {
 
+struct TextFiles {
+  Validation validation;
+  std::vector<std::filesystem::path> training, held_out;
+};
+
+/// What data.path and data.validation name. Throws InputError naming the key.
+TextFiles find_text(const RunConfig& config);
+
 struct TextSource {
   std::unique_ptr<Tokenizer> tokenizer;
   std::vector<int32_t> token_bytes;                  // [V]

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "data/notices.h"
 #include "engine/device/thread_pool.h"
 #include "train/commands.h"
 #include "train/dry_run.h"
@@ -33,12 +34,14 @@ void add_train_command(CLI::App& app) {
     if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     const RunConfig config = load_run_config(o->config, o->overrides);
     set_threads(o->threads >= 0 ? o->threads : int(config.threads));
+    const std::filesystem::path run_folder = run_path(config, o->config);
     if (o->dry_run) {
       const auto run = dry_run(config, measure_product_rate());
       fmt::print("{}\n", o->json ? run.dump(2) : describe_dry_run(run));
+      if (const auto why = refusal(config, run_folder)) notice("here this run would be refused: " + *why);
       return;
     }
-    train(config, run_path(config, o->config));
+    train(config, run_folder);
   });
 }
 

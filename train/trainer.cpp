@@ -237,19 +237,36 @@ class Trainer {
   const double product_rate_ = measure_product_rate();  // FLOP/s, what the use of the machine is held against
 };
 
-}  // namespace
-
-void train(const RunConfig& config, const std::filesystem::path& run) {
-  require(config.device == Device::cpu, "device: {} has no kernels for the model's ops yet; cpu has them all",
-          name_of(config.device));
+/// What refuses a run before any text is read. Throws InputError.
+void check_run(const RunConfig& config, const RunFolder& folder) {
+  check_device(config);
   require(config.train.core_metric_bundle.empty(),
           "train.core_metric_bundle: training does not evaluate CORE yet; expected nothing, found {}",
           config.train.core_metric_bundle);
   const BatchPlan batches = plan_batches(config);
-  RunFolder folder(config, run);
+  find_text(config);
+  require(config.train.sample_tokens < config.model.longest_row(),
+          "train.sample_tokens: expected less than ten times model.sequence_len, {}, found {}", config.model.longest_row(),
+          config.train.sample_tokens);
   check_memory(config, host_memory().available);
   check_disk(folder.checkpoints(), config.checkpoint, batches.steps,
              checkpoint_bytes(config, optimizer_settings(config, batches)));
+}
+
+}  // namespace
+
+std::optional<std::string> refusal(const RunConfig& config, const std::filesystem::path& run) {
+  try {
+    check_run(config, RunFolder(config, run));
+    return std::nullopt;
+  } catch (const InputError& error) {
+    return error.what();
+  }
+}
+
+void train(const RunConfig& config, const std::filesystem::path& run) {
+  RunFolder folder(config, run);
+  check_run(config, folder);
   Trainer(config, folder).run();
 }
 

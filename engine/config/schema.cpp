@@ -1,12 +1,23 @@
 #include "engine/config/schema.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
 #include <numeric>
 
 #include "engine/core/text.h"
+#include "engine/core/within.h"
 
 namespace kappa {
 namespace {
+
+/// Whether it is an integer, but a larger one than any key takes (Interval).
+bool is_beyond_integers(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool too_large = error == std::errc::result_out_of_range || std::abs(value) > int64_t{1} << 53;
+  return too_large && end == text.data() + text.size();
+}
 
 std::string found(const ConfigValue& value) {
   switch (value.kind) {
@@ -19,7 +30,8 @@ std::string found(const ConfigValue& value) {
     case ConfigValue::Kind::text:
       break;
   }
-  return fmt::format("{}\"{}\"", value.quoted ? "the text " : "", printable(value.text));
+  return fmt::format("{}\"{}\"{}", value.quoted ? "the text " : "", printable(value.text),
+                     is_beyond_integers(value.text) ? ", beyond 2^53" : "");
 }
 
 std::string_view section_of(std::string_view key) {
@@ -92,7 +104,8 @@ void Schema::assign(const std::string& key, const ConfigValue& value, const std:
   }
   const auto at = std::ranges::find(keys_, key, &Key::name);
   if (at == keys_.end()) throw InputError(fmt::format("{}: {}: unknown key{}", place, printable(key), suggestion(key)));
-  kappa::require(at->assign(value), "{}: {}: expected {}, found {}", place, key, at->expected, found(value));
+  const bool taken = within(fmt::format("{}: {}", place, key), [&] { return at->assign(value); });
+  kappa::require(taken, "{}: {}: expected {}, found {}", place, key, at->expected, found(value));
   at->place = place;
 }
 

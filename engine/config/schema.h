@@ -127,7 +127,8 @@ class Schema {
     std::string help;                                // one line
     std::string expected;                            // "an integer of at least 1"
     std::function<std::string()> text;               // the value, as YAML
-    std::function<bool(const ConfigValue&)> assign;  // false, and nothing changed, where the value is not as expected
+    std::function<bool(const ConfigValue&)> assign;  // false, and nothing changed, where the value is not as expected; throws
+                                                     // InputError where an element of it is not
     std::string place = {};                          // who gave it: "x.yaml:12", "--set"; empty for a default
   };
   struct Heading {

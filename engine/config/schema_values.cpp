@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "engine/config/schema.h"
+#include "engine/core/text.h"
 
 namespace kappa {
 namespace {
@@ -110,7 +111,8 @@ void Schema::Section::key(const std::string& name, std::vector<int64_t>& field, 
     if (value.kind != ConfigValue::Kind::list) return false;
     std::vector<int64_t> numbers(value.items.size());
     for (size_t i = 0; i < numbers.size(); ++i)
-      if (!assign_number(numbers[i], range, {.kind = ConfigValue::Kind::text, .text = value.items[i]})) return false;
+      kappa::require(assign_number(numbers[i], range, {.kind = ConfigValue::Kind::text, .text = value.items[i]}),
+                     "element {}: expected an integer{}, found \"{}\"", i + 1, range.words(), printable(value.items[i]));
     field = std::move(numbers);
     return true;
   };
