@@ -30,7 +30,8 @@ TimePlan plan_time(const RunConfig& config, double product_rate) {
   for (const Parameter& p : model.store().parameters())
     if (p.spec.role == Role::matrix && p.spec.gets_gradient) {
       const int64_t rows = p.spec.shape[-2], columns = p.spec.shape[-1];
-      matrices += double(p.spec.shape.size() / (rows * columns)) *
+      const int64_t count = p.spec.shape.size() / (rows * columns);
+      matrices += double(count) *
                   matrix_step_flops({settings.matrix_optimizer, settings.iterate_in_bfloat16, settings.rounding}, rows, columns);
     }
   const double steps = double(sizes.batches.steps);

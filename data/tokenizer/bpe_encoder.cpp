@@ -8,13 +8,13 @@
 namespace kappa {
 
 BpeEncoder::BpeEncoder(const std::vector<std::string>& tokens)
-    : trie_(tokens), after_two_(256 * 256), longest_(trie_.node_limit(), none), tokens_(tokens.size()) {
+    : trie_(tokens),
+      after_two_(256 * 256, ByteTrie::none),
+      longest_(trie_.node_limit(), none),
+      tokens_(tokens.size()),
+      compatible_(tokens.size()) {
   find_splits(tokens);
   find_prefixes(tokens);
-  for (int first = 0; first < 256; ++first)
-    for (int second = 0; second < 256; ++second)
-      after_two_[pair_of(uint8_t(first), uint8_t(second))] =
-          trie_.child(trie_.child(ByteTrie::root, uint8_t(first)), uint8_t(second));
 }
 
 /// The rule at its word, by a queue of all pairs; and the last merge that was made.
@@ -112,11 +112,14 @@ bool BpeEncoder::find_split(std::string_view bytes, int32_t id) {
   return false;
 }
 
+/// What every node of the trie, and every token, begins with; and where two bytes lead.
 void BpeEncoder::find_prefixes(const std::vector<std::string>& tokens) {
   for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string& token = tokens[id];
+    if (token.size() >= 2) after_two_[pair_of(uint8_t(token[0]), uint8_t(token[1]))] = trie_.find(token.substr(0, 2));
     ByteTrie::Node node = ByteTrie::root;
     int32_t longest = none;
-    for (const char byte : tokens[id]) {
+    for (const char byte : token) {
       tokens_[id].shorter = longest;
       node = trie_.child(node, uint8_t(byte));
       const int32_t word = trie_.word(node);

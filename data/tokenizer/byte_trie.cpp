@@ -1,6 +1,7 @@
 #include "data/tokenizer/byte_trie.h"
 
 #include <algorithm>
+#include <bit>
 #include <queue>
 
 #include "engine/core/error.h"
@@ -16,7 +17,7 @@ class ByteTrie::Builder {
     std::ranges::sort(order_, {}, [&](int32_t i) -> const std::string& { return words[size_t(i)]; });
     add_block();
     base_used_[no_children] = true;
-    trie_.slots_[root] = root_label;
+    take(root, root_label);
     open({root, 0, order_.size(), 0});
     while (!open_.empty()) {
       const Subtree subtree = open_.top();
@@ -40,7 +41,13 @@ class ByteTrie::Builder {
     size_t begin, end;
   };
 
-  bool is_free(uint32_t slot) const { return trie_.slots_[slot] == no_label; }
+  bool is_free(uint32_t slot) const { return (free_[slot / 64] >> (slot % 64) & 1) != 0; }
+
+  /// From now on `slot` is a node with this label.
+  void take(uint32_t slot, uint32_t label) {
+    trie_.slots_[slot] = label;
+    free_[slot / 64] &= ~(uint64_t{1} << (slot % 64));
+  }
 
   void add_block() {
     const size_t size = trie_.slots_.size() + 256;
@@ -48,19 +55,21 @@ class ByteTrie::Builder {
     trie_.slots_.resize(size, no_label);
     trie_.words_.resize(size, -1);
     base_used_.resize(size, false);
+    free_.resize(size / 64, ~uint64_t{0});
   }
 
   /// A base from which all the groups' slots are free: the first one in the last few blocks of 256, so that a full beginning
   /// costs no time.
   uint32_t find_base(const std::vector<Group>& groups) {
-    constexpr size_t slots_looked_at = 16 * 256;
+    constexpr size_t words_looked_at = 16 * 256 / 64;
     const size_t size = trie_.slots_.size();
-    first_free_ = std::max(first_free_, size - std::min(size, slots_looked_at));
-    while (first_free_ < size && !is_free(uint32_t(first_free_))) ++first_free_;
-    for (auto slot = uint32_t(first_free_); slot < size; ++slot) {
-      const uint32_t base = slot ^ groups[0].byte;
-      if (!base_used_[base] && std::ranges::all_of(groups, [&](const Group& g) { return is_free(base ^ g.byte); })) return base;
-    }
+    first_word_ = std::max(first_word_, free_.size() - std::min(free_.size(), words_looked_at));
+    while (first_word_ < free_.size() && free_[first_word_] == 0) ++first_word_;
+    for (size_t word = first_word_; word < free_.size(); ++word)
+      for (uint64_t bits = free_[word]; bits != 0; bits &= bits - 1) {
+        const uint32_t base = uint32_t(64 * word + size_t(std::countr_zero(bits))) ^ groups[0].byte;
+        if (!base_used_[base] && std::ranges::all_of(groups, [&](const Group& g) { return is_free(base ^ g.byte); })) return base;
+      }
     add_block();
     return uint32_t(size);
   }
@@ -86,7 +95,7 @@ class ByteTrie::Builder {
     base_used_[base] = true;
     trie_.slots_[node] |= base << label_bits;
     for (const Group& g : groups_) {
-      trie_.slots_[base ^ g.byte] = g.byte;
+      take(base ^ g.byte, g.byte);
       open({base ^ g.byte, g.begin, g.end, depth + 1});
     }
   }
@@ -95,7 +104,8 @@ class ByteTrie::Builder {
   std::span<const std::string> words_;
   std::vector<int32_t> order_;  // of the words, sorted
   std::vector<bool> base_used_;
-  size_t first_free_ = 0;
+  std::vector<uint64_t> free_;  // a bit a slot
+  size_t first_word_ = 0;       // of free_ in which one is looked for
   std::priority_queue<Subtree> open_;  // whose children have no place yet; nodes on the way to low words come to lie together
   std::vector<Group> groups_;
 };

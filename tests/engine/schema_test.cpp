@@ -152,7 +152,7 @@ TEST_CASE("schema: a wrong value is named with its line, what was expected and w
                                                         {"true", "\"true\""}}) {
     INFO(value);
     if (value == "{}") continue;  // further keys; see below
-    REQUIRE(refusal(fmt::format("net: {{n_layer: {}}}", value)) == "x.yaml:1: net.n_layer: " + integer + found);
+    REQUIRE(refusal(fmt::format("net: {{n_layer: {}}}", value)) == fmt::format("x.yaml:1: net.n_layer: {}{}", integer, found));
   }
   REQUIRE(refusal("net: {n_head: 0}") == "x.yaml:1: net.n_head: expected an integer in [1, 100] or -1, found \"0\"");
   for (const std::string value : {"nan", ".nan", "inf", "-.inf", ".inf", "1e999", "1", "-0.1", "'0.5'", "abc", "1e-999"})

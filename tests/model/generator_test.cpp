@@ -64,7 +64,7 @@ Rows generate_slowly(Gpt& model, const Generation& options, int64_t* dropped = n
 }  // namespace
 
 TEST_CASE("generator: token by token what passes over everything give") {
-  for (ModelCase c : model_cases())
+  for (const ModelCase& c : model_cases())
     for (const Sampling& sampling : {Sampling{.temperature = 0}, Sampling{.temperature = 1.3}, Sampling{.top_k = 5}}) {
       INFO(c.what << ", temperature " << sampling.temperature << ", top " << sampling.top_k);
       Gpt model(c.config, DType::f64);

@@ -95,7 +95,7 @@ namespace {
 using Function = std::function<Tensors(const Tensors&)>;
 
 /// Leaves with these values.
-Tensor leaf(Shape shape, std::vector<double> values) {
+Tensor leaf(Shape shape, const std::vector<double>& values) {
   Tensor x = Tensor::empty(shape, DType::f64);
   set_values(x, values);
   return x.track();

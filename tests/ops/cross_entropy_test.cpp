@@ -11,7 +11,7 @@ using namespace kappa::test;
 
 namespace {
 
-OpCase case_of(const char* what, int64_t tokens, int64_t channels, int64_t padded, CrossEntropyInputs options,
+OpCase case_of(const char* what, int64_t tokens, int64_t channels, int64_t padded, const CrossEntropyInputs& options,
                std::vector<double> targets) {
   return {.op = "softcapped_cross_entropy",
           .what = what,
@@ -40,7 +40,7 @@ const Case cases[] = {
     Case{case_of("all ignored", 2, 3, 4, {.vocabulary = 4, .chunk_tokens = 8}, {-1, -1})},
 };
 
-Tensor of(Shape shape, std::vector<double> values, DType dtype = DType::f64) {
+Tensor of(Shape shape, const std::vector<double>& values, DType dtype = DType::f64) {
   const Tensor t = Tensor::empty(shape, dtype);
   set_values(t, values);
   return t;

@@ -43,7 +43,7 @@ const Case cases[] = {
           .call = [](const Tensors& in) { return Tensors{mix(in[0], in[1], in[2], in[3])}; }}},
 };
 
-Tensor of(std::vector<double> values) {
+Tensor of(const std::vector<double>& values) {
   const Tensor t = Tensor::empty({int64_t(values.size())}, DType::f64);
   set_values(t, values);
   return t;

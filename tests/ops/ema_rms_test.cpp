@@ -23,7 +23,7 @@ OpCase case_of(const char* what, double target, double ready) {
 }
 const Case below{case_of("below the floor", 5, 1)}, above{case_of("above the floor", 0.25, 1)}, early{case_of("not ready", 5, 0)};
 
-Tensor of(std::vector<double> values, DType dtype = DType::f64) {
+Tensor of(const std::vector<double>& values, DType dtype = DType::f64) {
   const Tensor t = Tensor::empty({int64_t(values.size())}, dtype);
   set_values(t, values);
   return t;

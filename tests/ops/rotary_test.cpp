@@ -33,7 +33,8 @@ TEST_CASE("rotary: tables are the cosines and sines of t·10000^(-2j/D), rounded
     REQUIRE(tables.sin.shape() == Shape{positions, head_size / 2});
     const auto cos = to_doubles(tables.cos), sin = to_doubles(tables.sin);
     for (size_t i = 0; i < cos.size(); ++i) {
-      const double t = double(i / (head_size / 2)), j = double(i % (head_size / 2));
+      const size_t pairs = size_t(head_size) / 2, position = i / pairs, pair = i % pairs;
+      const double t = double(position), j = double(pair);
       const double angle = t * std::pow(10000.0, -2 * j / head_size);
       // Rounding to the 8 bits of bfloat16, and three float32 roundings of the angle.
       const double slack = angle * 3 * 0x1p-24;

@@ -52,7 +52,7 @@ const Case cases[] = {
     Case{expand_case("one for all", {1}, 1)},
 };
 
-Tensor of(std::vector<double> values, DType dtype = DType::f64) {
+Tensor of(const std::vector<double>& values, DType dtype = DType::f64) {
   const Tensor t = Tensor::empty({int64_t(values.size())}, dtype);
   set_values(t, values);
   return t;

@@ -118,7 +118,7 @@ std::string delta_packed(const std::vector<int32_t>& numbers) {
       widths += char(width);
       packed += packed_bits(part, width);
     }
-    bytes += zigzag(smallest) + widths + packed;
+    (bytes += zigzag(smallest)).append(widths).append(packed);
   }
   return bytes;
 }

@@ -34,6 +34,13 @@ struct Store {
   }
 };
 
+void add_to_gradient(const Tensor& x, int64_t i, float value) {
+  if (const GradOut<float> gradient = contribute<float>(x))
+    gradient.put(i, value);
+  else
+    FAIL("nobody wants the gradient");
+}
+
 }  // namespace
 
 TEST_CASE("precision: what is kept in which type") {
@@ -65,7 +72,7 @@ TEST_CASE("precision: gradients of narrow parameters are rounded and added up af
   const double parts[] = {0.1, 0.017, -0.0333};
   double sum = 0;
   for (const double part : parts) {
-    contribute<float>(store.matrix.value).put(4, float(part));
+    add_to_gradient(store.matrix.value, 4, float(part));
     store.parameters.settle_gradients();
     sum = rounded(sum + rounded(part));
   }
@@ -76,7 +83,7 @@ TEST_CASE("precision: gradients of narrow parameters are rounded and added up af
   CHECK(store.parameters.gradient_norm() == 0);
 
   Store wide(Precision::mixed);
-  contribute<float>(wide.matrix.value).put(4, 0.1f);
+  add_to_gradient(wide.matrix.value, 4, 0.1f);
   wide.parameters.settle_gradients();
   CHECK(gradient_of(wide.matrix.master)[4] == double(0.1f));
 }
