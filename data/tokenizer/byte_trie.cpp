@@ -104,8 +104,8 @@ class ByteTrie::Builder {
   std::span<const std::string> words_;
   std::vector<int32_t> order_;  // of the words, sorted
   std::vector<bool> base_used_;
-  std::vector<uint64_t> free_;  // a bit a slot
-  size_t first_word_ = 0;       // of free_ in which one is looked for
+  std::vector<uint64_t> free_;         // a bit a slot
+  size_t first_word_ = 0;              // of free_ in which one is looked for
   std::priority_queue<Subtree> open_;  // whose children have no place yet; nodes on the way to low words come to lie together
   std::vector<Group> groups_;
 };

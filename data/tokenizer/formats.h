@@ -33,8 +33,8 @@ Vocabulary read_pickled_encoding(std::string_view bytes, const std::string& file
 std::string likely_bos(const std::vector<Special>& specials);
 
 /// Puts special tokens, or tokens, into the order of their ids. `where` names an id that is none: less than 0, too great, or
-/// there twice.
+/// there twice; for tokens also one beyond the file's size in bytes, so that a short file cannot claim much memory.
 void sort_specials(std::vector<Special>& specials, const std::string& where);
-void place_token(std::vector<std::string>& tokens, std::string bytes, int64_t id, const std::string& where);
+void place_token(std::vector<std::string>& tokens, std::string bytes, int64_t id, size_t file_size, const std::string& where);
 
 }  // namespace kappa

@@ -57,7 +57,7 @@ std::string from_letters(std::string_view text, const std::string& where) {
 /// Reads one file: what in it matters to encoding, one function a member.
 class Reader {
  public:
-  Reader(const std::string& text, const std::string& file) : file_(file), root_(parse_object(text, file)) {}
+  Reader(const std::string& text, const std::string& file) : file_(file), size_(text.size()), root_(parse_object(text, file)) {}
 
   Vocabulary read() {
     v_.name = "tokenizer";
@@ -153,7 +153,8 @@ class Reader {
     for (const auto& [token, id] : vocabulary.items()) {
       const std::string where = fmt::format("{}: model.vocab: {}", file_, printable(token));
       require(id.is_number_integer(), "{}: expected an id, found {}", where, shown(id));
-      if (!is_special(token, id.get<int64_t>())) place_token(v_.tokens, from_letters(token, where), id.get<int64_t>(), where);
+      if (!is_special(token, id.get<int64_t>()))
+        place_token(v_.tokens, from_letters(token, where), id.get<int64_t>(), size_, where);
     }
   }
 
@@ -233,6 +234,7 @@ class Reader {
   }
 
   const std::string& file_;
+  size_t size_;  // of the file, in bytes
   Json root_;
   Vocabulary v_;
 };

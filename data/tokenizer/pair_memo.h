@@ -17,7 +17,10 @@ class PairMemo {
   /// For a vocabulary of so many tokens: 1 MB from 16,384 on.
   explicit PairMemo(size_t tokens)
       : shift_(id_bits * 2 - std::clamp(int(std::bit_width(tokens)) + 3, least_place_bits, most_place_bits)),
-        entries_(new std::atomic<uint32_t>[size_t{1} << (2 * id_bits - shift_)] {}) {}
+        entries_(nothing_known(shift_)) {}
+  PairMemo(const PairMemo& other) : shift_(other.shift_), entries_(nothing_known(shift_)) {}
+  PairMemo(PairMemo&&) noexcept = default;
+  PairMemo& operator=(PairMemo&&) noexcept = default;
 
   /// find_out() for (left, right), both ids of a vocabulary, or what it said before.
   template <class FindOut>
@@ -39,8 +42,13 @@ class PairMemo {
   static constexpr uint32_t is_known = 2;
   static_assert(largest_vocabulary <= int64_t{1} << id_bits && 2 * id_bits - least_place_bits + 2 <= 32);
 
-  int shift_;                                         // of a mixed pair to its place
-  std::unique_ptr<std::atomic<uint32_t>[]> entries_;  // the rest of a pair, is_known, answer; 0 where there is none
+  using Entries = std::unique_ptr<std::atomic<uint32_t>[]>;
+  static Entries nothing_known(int shift) {
+    return Entries(new std::atomic<uint32_t>[pairs >> shift] {});
+  }
+
+  int shift_;        // of a mixed pair to its place
+  Entries entries_;  // the rest of a pair, is_known, answer; 0 where there is none
 };
 
 }  // namespace kappa

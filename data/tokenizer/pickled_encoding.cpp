@@ -265,7 +265,7 @@ Vocabulary read_pickled_encoding(std::string_view bytes, const std::string& file
       v.tokens.clear();
       for (const auto& [token, id] : unpickler.dict(expect(value, Kind::dict, part)))
         place_token(v.tokens, std::string(expect(token, Kind::bytes, part).bytes), expect(id, Kind::number, part).number,
-                    file + ": mergeable_ranks");
+                    bytes.size(), file + ": mergeable_ranks");
     } else if (part == "special_tokens") {
       v.specials.clear();
       for (const auto& [text, id] : unpickler.dict(expect(value, Kind::dict, part))) {

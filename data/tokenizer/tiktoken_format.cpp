@@ -9,9 +9,11 @@
 
 namespace kappa {
 
-void place_token(std::vector<std::string>& tokens, std::string bytes, int64_t id, const std::string& where) {
+void place_token(std::vector<std::string>& tokens, std::string bytes, int64_t id, size_t file_size, const std::string& where) {
   require(!bytes.empty(), "{}: expected at least one byte, found an empty token", where);
   require(id >= 0 && id < largest_vocabulary, "{}: expected an id from 0 to {}, found {}", where, largest_vocabulary - 1, id);
+  require(size_t(id) < file_size, "{}: expected an id below {}, as a token takes at least a byte of the file, found {}", where,
+          file_size, id);
   if (size_t(id) >= tokens.size()) tokens.resize(size_t(id) + 1);
   require(tokens[size_t(id)].empty(), "{}: the id {} is there twice", where, id);
   tokens[size_t(id)] = std::move(bytes);
@@ -30,7 +32,7 @@ std::string likely_bos(const std::vector<Special>& specials) {
   return "";
 }
 
-static void read_line(std::vector<std::string>& tokens, std::string_view line, const std::string& where) {
+static void read_line(std::vector<std::string>& tokens, std::string_view line, size_t file_size, const std::string& where) {
   const size_t space = line.find(' ');
   require(space != line.npos, "{}: expected base64, a space and an id, found \"{}\"", where, printable(line));
   auto bytes = base64_decode(line.substr(0, space));
@@ -40,14 +42,14 @@ static void read_line(std::vector<std::string>& tokens, std::string_view line, c
   const auto [end, error] = std::from_chars(line.data() + space + 1, line.data() + line.size(), id);
   require(error == std::errc() && end == line.data() + line.size() && id >= 0, "{}: expected an id after the space, found \"{}\"",
           where, printable(line.substr(space + 1)));
-  place_token(tokens, *std::move(bytes), id, where);
+  place_token(tokens, *std::move(bytes), id, file_size, where);
 }
 
 std::vector<std::string> read_tiktoken(std::string_view text, const std::string& file) {
   std::vector<std::string> tokens;
   for (size_t begin = 0, number = 1; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    if (end > begin) read_line(tokens, text.substr(begin, end - begin), fmt::format("{}:{}", file, number));
+    if (end > begin) read_line(tokens, text.substr(begin, end - begin), text.size(), fmt::format("{}:{}", file, number));
     begin = end + 1;
   }
   require(!tokens.empty(), "{}: expected tokens, found none", file);

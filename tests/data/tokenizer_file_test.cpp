@@ -1,5 +1,7 @@
 #include "data/tokenizer_file.h"
 
+#include <fmt/format.h>
+
 #include "data/bpe_trainer.h"
 #include "data/tokenizer/base64.h"
 #include "engine/core/error.h"
@@ -115,6 +117,10 @@ TEST_CASE("tokenizer file: what is wrong is named with its file and line") {
   CHECK(complaint_about(with("AQ== 1\n", "AQ== 400\n"), "").empty());  // a gap
   CHECK(complaint_about(with("AQ== 1\n", "AQ== 3000000\n"), "") ==
         "t.tiktoken:2: expected an id from 0 to 2097151, found 3000000");
+  const std::string wide = with("AQ== 1\n", "AQ== 200000\n");
+  CHECK(complaint_about(wide, "") == fmt::format("t.tiktoken:2: expected an id below {}, as a token takes at least a byte of the "
+                                                 "file, found 200000",
+                                                 wide.size()));
   CHECK(complaint_about(with("AQ== 1\n", "AQ== 0\n"), "") == "t.tiktoken:2: the id 0 is there twice");
   CHECK(complaint_about(with("AQ== 1\n", "AA== 1\n"), "") == "t.tiktoken: tokens 0 and 1 are both ?");
   CHECK(complaint_about(with("AQ== 1\n", "AQE= 1\n"), "") == "t.tiktoken: no token for the single byte 0x01");

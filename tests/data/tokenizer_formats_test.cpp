@@ -51,7 +51,7 @@ TEST_CASE("paper tokenizer: every vector, with the tokens that occur in them") {
   for (const auto& row : paper["tokens"]) {
     std::string bytes;
     for (const int byte : row[1]) bytes += char(byte);
-    place_token(v.tokens, bytes, row[0], "paper");
+    place_token(v.tokens, bytes, row[0], 32759, "paper");
   }
   v.tokens.resize(32759);
   v.specials = paper_specials(v.tokens.size());
@@ -140,6 +140,9 @@ TEST_CASE("hugging face: what would change ids is refused, by its name") {
   refused([](Json& j) { j["model"]["vocab"]["he y"] = 999; },
           "model.vocab: he y: he y is not bytes as byte-level BPE writes them");
   refused([](Json& j) { j["model"]["vocab"]["the"] = -1; }, "model.vocab: the: expected an id from 0 to 2097151, found -1");
+  CHECK(complaint_about_json([](Json& j) {
+          j["model"]["vocab"]["the"] = 200000;
+        }).starts_with("t.json: model.vocab: the: expected an id below "));
   refused([](Json& j) { j["model"]["vocab"].erase("A"); }, "no token for the single byte 0x41");
   refused([](Json& j) { j["added_tokens"][0]["special"] = false; },
           "added_tokens: <s> is not special, so it would be found in every text; that is not supported");
