@@ -141,7 +141,6 @@ TEST_CASE("careless: configurations") {
   const auto set = [&](const std::string& assignment, const Words& said) {
     desk.check_refused(desk.train({"--set", assignment}), said);
   };
-  set("audit.step=2", {"audit.step = 2", "audit.num_iterations"});
   set("checkpoint.milestones=[3, 4x, 5]", {"checkpoint.milestones: element 2: expected an integer of at least 1, found \"4x\""});
   set("train.total_batch_size=9007199254740993", {"expected an integer of at least 1 or -1", "beyond 2^53"});
   set("threads=1025", {"threads", "1024"});
