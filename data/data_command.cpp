@@ -140,6 +140,7 @@ void add_pack(CLI::App& data) {
       require_other_file(option, file, tokenizer_files(o->tokenizer));
     }
     require_other_file("--state", o->state, {request.out});
+    text_files(request.path);  // that there are some is better known before a tokenizer is loaded
     set_threads(o->threads);
     request.workers = threads();
     const Tokenizer tokenizer = load_with_notice(o->tokenizer);

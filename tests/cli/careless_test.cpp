@@ -30,7 +30,7 @@ class Desk : public Shell {
 
   /// The exit code of a line of the shell, in which $kappa is the program and this folder the current one.
   int shell(const std::string& line) const {
-    const std::string all = fmt::format("cd '{}' && kappa='{}' && {}", (*this / "").string(), kappa_binary().string(), line);
+    const std::string all = fmt::format("cd '{}' || exit; kappa='{}'; {}", (*this / "").string(), kappa_binary().string(), line);
     return WEXITSTATUS(std::system(("{ " + all + "; } 2> '" + (*this / "err").string() + "'").c_str()));
   }
 };

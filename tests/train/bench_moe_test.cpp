@@ -44,7 +44,7 @@ TEST_CASE("bench moe: what cannot be is refused in one line") {
   const Shell shell;
   shell.check_refused({"bench"}, {"CONFIG"});
   shell.check_refused({"bench", "moe", "--dtype", "int8"}, {"--dtype", "int8"});
-  shell.check_refused({"bench", "moe", "--small", "--top-k", "5"}, {"moe_top_k"});
+  shell.check_refused({"bench", "moe", "--small", "--top-k", "5"}, {"--top-k", "--experts"});
   shell.check_refused({"bench", "moe", "--baseline", "relu"}, {"--baseline"});
   try {
     cuda::queue();
