@@ -260,10 +260,10 @@ TEST_CASE("shards: streams that differ have different fingerprints") {
 }
 
 TEST_CASE("the paper's rows: what its loader gives for its tokenizer") {
-  const char* shared = std::getenv("KAPPA_SHARED");
-  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded rows");
-  const fs::path folder = fs::path(shared) / "golden/packing";
-  const Tokenizer paper = load_tokenizer(fs::path(shared) / "tokenizer/kappa32k");
+  const auto shared = shared_folder("recorded rows");
+  if (!shared) return;
+  const fs::path folder = *shared / "golden/packing";
+  const Tokenizer paper = load_tokenizer(*shared / "tokenizer/kappa32k");
   for (const auto& run : nlohmann::json::parse(read_file(folder / "expected.json"))) {
     const auto split = run["split"] == "train" ? Split::train : Split::validation;
     auto owned = std::make_unique<ShardStream>(paper, shards_in(folder / "shards", split),

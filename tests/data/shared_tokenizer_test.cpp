@@ -8,9 +8,9 @@ using namespace kappa;
 using namespace kappa::test;
 
 TEST_CASE("the paper's tokenizer: every vector, and the bytes of every token") {
-  const char* shared = std::getenv("KAPPA_SHARED");
-  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with the paper's tokenizer");
-  const auto folder = std::filesystem::path(shared) / "tokenizer";
+  const auto shared = shared_folder("the paper's tokenizer");
+  if (!shared) return;
+  const auto folder = *shared / "tokenizer";
   const auto json = [&](const char* name) { return nlohmann::json::parse(read_file(folder / name)); };
 
   const Tokenizer tokenizer = load_tokenizer(folder / "kappa32k");

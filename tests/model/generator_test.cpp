@@ -162,10 +162,11 @@ TEST_CASE("generator: prompts and lengths that cannot be") {
 }
 
 TEST_CASE("generator: what another implementation generates") {
-  const char* shared = std::getenv("KAPPA_SHARED");
-  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with golden/core/kappa_moe.tar.xz");
+  const auto shared = shared_folder("golden/core/kappa_moe.tar.xz");
+  if (!shared) return;
   const TempFolder temp;
-  const std::string unpack = fmt::format("tar -xf '{}/golden/core/kappa_moe.tar.xz' -C '{}'", shared, temp.path().string());
+  const std::string unpack =
+      fmt::format("tar -xf '{}/golden/core/kappa_moe.tar.xz' -C '{}'", shared->string(), temp.path().string());
   REQUIRE(std::system(unpack.c_str()) == 0);
   const auto folder = temp / "kappa_moe";
   Gpt model(load_model_config(folder / "config.yaml"), DType::f32);

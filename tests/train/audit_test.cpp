@@ -155,10 +155,10 @@ TEST_CASE("audit: activations, losses and gradients are the recorded ones") {
 }
 
 TEST_CASE("audit: all recorded cases that can be found") {
-  const char* shared = std::getenv("KAPPA_SHARED");
-  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded cases");
+  const auto shared = shared_folder("recorded cases");
+  if (!shared) return;
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(shared) / "golden/forward")) check_case(entry.path()), ++count;
+  for (const auto& entry : fs::directory_iterator(*shared / "golden/forward")) check_case(entry.path()), ++count;
   CHECK(count > 0);
 }
 

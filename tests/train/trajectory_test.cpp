@@ -91,10 +91,10 @@ TEST_CASE("trajectory: the recorded training") {
 }
 
 TEST_CASE("trajectory: all recorded trainings that can be found") {
-  const char* shared = std::getenv("KAPPA_SHARED");
-  if (shared == nullptr) return skip("KAPPA_SHARED names no folder with recorded trainings");
+  const auto shared = shared_folder("recorded trainings");
+  if (!shared) return;
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(shared) / "golden/trajectory"))
+  for (const auto& entry : fs::directory_iterator(*shared / "golden/trajectory"))
     for (const DType compute : {DType::f32, DType::f64}) {
       INFO(entry.path().filename() << " in " << name_of(compute));
       CHECK(first_difference({entry.path(), {}, compute}) == "");
