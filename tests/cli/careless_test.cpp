@@ -147,6 +147,9 @@ TEST_CASE("careless: configurations") {
   set("train.sample_tokens=160", {"train.sample_tokens: expected less than", "160"});
   fs::create_directory(desk / "empty");
   set("data.path=" + (desk / "empty").string(), {"data.path: ", "found none"});
+  REQUIRE(mkfifo((desk / "pipe").c_str(), 0600) == 0);
+  set("data.path=" + (desk / "pipe").string(),
+      {"data.path: ", "expected a file, which can be read again, or a folder, found a pipe"});
   desk.check_refused({"bench", desk / "tiny.yaml", "--set", "device=cuda"}, {"device: cuda"});
   desk.check_refused({"audit", desk / "tiny.yaml", "--weights", "w", "--batch", "b", "--out", "o", "--set", "device=cuda"},
                      {"device: cuda"});
