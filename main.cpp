@@ -36,7 +36,7 @@ static std::string explain(const CLI::App* app, const CLI::Error& error) {
 static void refuse_empty_values(CLI::App& app) {
   const auto refusal = [](std::string& value) { return std::string(value.empty() ? "expected a value, found nothing" : ""); };
   for (CLI::Option* option : app.get_options()) option->transform(CLI::Validator(refusal, ""));
-  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) refuse_empty_values(*command);
+  for (CLI::App* command : app.get_subcommands(every_command)) refuse_empty_values(*command);
 }
 
 /// Where the caller has closed a standard stream, its number is not to be that of some file, into which we would print.
