@@ -1,6 +1,7 @@
 #include "data/tokenizer/bpe_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <functional>
 #include <queue>
@@ -10,7 +11,8 @@ namespace kappa {
 BpeEncoder::BpeEncoder(const std::vector<std::string>& tokens)
     : trie_(tokens),
       after_two_(256 * 256, ByteTrie::none),
-      longest_(trie_.node_limit(), none),
+      longest_(trie_.node_limit()),
+      shorter_(tokens.size()),
       tokens_(tokens.size()),
       compatible_(tokens.size()) {
   find_splits(tokens);
@@ -116,14 +118,15 @@ bool BpeEncoder::find_split(std::string_view bytes, int32_t id) {
 void BpeEncoder::find_prefixes(const std::vector<std::string>& tokens) {
   for (size_t id = 0; id < tokens.size(); ++id) {
     const std::string& token = tokens[id];
+    longest_length_ = std::max(longest_length_, token.size());
     if (token.size() >= 2) after_two_[pair_of(uint8_t(token[0]), uint8_t(token[1]))] = trie_.find(token.substr(0, 2));
     ByteTrie::Node node = ByteTrie::root;
-    int32_t longest = none;
+    Candidate longest{};
     for (const char byte : token) {
-      tokens_[id].shorter = longest;
+      shorter_[id] = longest;
       node = trie_.child(node, uint8_t(byte));
       const int32_t word = trie_.word(node);
-      if (word != none && is_reachable(word)) longest = word;
+      if (word != none && is_reachable(word)) longest = {word, tokens_[size_t(word)].length};
       longest_[node] = longest;
     }
   }
@@ -170,8 +173,8 @@ bool BpeEncoder::are_compatible_by_rule(int32_t left, int32_t right, std::string
   return follow_the_rule(text.substr(text.size() - length)) == std::vector<int32_t>{left, right};
 }
 
-int32_t BpeEncoder::longest_at(std::string_view text) const {
-  if (text.empty()) return none;
+BpeEncoder::Candidate BpeEncoder::longest_at(std::string_view text) const {
+  if (text.empty()) return {};
   ByteTrie::Node node = trie_.child(ByteTrie::root, uint8_t(text[0]));
   if (text.size() == 1) return longest_[node];
   const auto pair = after_two_[pair_of(uint8_t(text[0]), uint8_t(text[1]))];
@@ -185,6 +188,33 @@ int32_t BpeEncoder::longest_at(std::string_view text) const {
   return longest_[node];
 }
 
+/// The longest tokens at all places of a piece. Those at the next places do not hang on each other, nor on what is chosen of
+/// them, so they are looked up together, ahead of their use.
+class BpeEncoder::Candidates {
+ public:
+  Candidates(const BpeEncoder& encoder, std::string_view piece) : encoder_(encoder), piece_(piece) {}
+
+  Candidate longest_at(size_t place) {
+    const bool is_ahead = place >= end_ && piece_.size() - place >= ByteTrie::together + encoder_.longest_length_;
+    if (is_ahead) look_ahead(place);
+    if (place >= begin_ && place < end_) return found_[place - begin_];
+    return encoder_.longest_at(piece_.substr(place));
+  }
+
+ private:
+  void look_ahead(size_t place) {
+    const auto nodes = encoder_.trie_.follow_all(piece_.substr(place));
+    for (size_t i = 0; i < nodes.size(); ++i) found_[i] = encoder_.longest_[nodes[i]];
+    begin_ = place;
+    end_ = place + nodes.size();
+  }
+
+  const BpeEncoder& encoder_;
+  std::string_view piece_;
+  size_t begin_ = 0, end_ = 0;  // the places of found_
+  std::array<Candidate, ByteTrie::together> found_;
+};
+
 void BpeEncoder::encode(std::string_view piece, std::vector<int32_t>& ids) const {
   ByteTrie::Node node = ByteTrie::root;
   size_t n = 0;
@@ -193,40 +223,40 @@ void BpeEncoder::encode(std::string_view piece, std::vector<int32_t>& ids) const
     if (next == ByteTrie::none) break;
     node = next;
   }
-  const int32_t longest = longest_[node];
-  if (n == piece.size() && longest != none && size_t(tokens_[size_t(longest)].length) == n)
-    ids.push_back(longest);
+  const Candidate longest = longest_[node];
+  if (n == piece.size() && size_t(longest.length) == n)
+    ids.push_back(longest.id);
   else if (n == piece.size() && trie_.word(node) != none)
     ids.push_back(trie_.word(node));
   else
     search(piece, longest, ids);
 }
 
-void BpeEncoder::search(std::string_view piece, int32_t token, std::vector<int32_t>& ids) const {
+void BpeEncoder::search(std::string_view piece, Candidate next, std::vector<int32_t>& ids) const {
   uint64_t few = 0;
   std::vector<uint64_t> many(piece.size() < 64 ? 0 : piece.size() / 64 + 1);
   uint64_t* const dead_ends = many.empty() ? &few : many.data();  // a bit a place
   const auto bit = [](size_t at) { return uint64_t{1} << (at % 64); };
 
+  Candidates candidates(*this, piece);
   int32_t last = none;
   for (size_t at = 0; at < piece.size();) {
-    size_t end = at;
-    for (; token != none; token = tokens_[size_t(token)].shorter) {
-      end = at + size_t(tokens_[size_t(token)].length);
+    for (; next.length != 0; next = shorter_[size_t(next.id)]) {
+      const size_t end = at + size_t(next.length);
       if ((dead_ends[end / 64] & bit(end)) != 0) continue;
       const auto find_out = [&] {
-        return ascending_ ? are_compatible(last, token) : are_compatible_by_rule(last, token, piece.substr(0, end));
+        return ascending_ ? are_compatible(last, next.id) : are_compatible_by_rule(last, next.id, piece.substr(0, end));
       };
-      if (last == none || compatible_.get(last, token, find_out)) break;
+      if (last == none || compatible_.get(last, next.id, find_out)) break;
     }
-    if (token != none) {
-      ids.push_back(last = token);
-      at = end;
-      token = longest_at(piece.substr(at));
+    if (next.length != 0) {
+      ids.push_back(last = next.id);
+      at += size_t(next.length);
+      if (at < piece.size()) next = candidates.longest_at(at);
     } else {
       dead_ends[at / 64] |= bit(at);
       at -= size_t(tokens_[size_t(last)].length);
-      token = tokens_[size_t(last)].shorter;
+      next = shorter_[size_t(last)];
       ids.pop_back();
       last = at == 0 ? none : ids.back();
     }

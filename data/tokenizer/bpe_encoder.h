@@ -43,9 +43,12 @@ class BpeEncoder {
 
   struct Token {
     Split split = {};
-    int32_t shorter = none;  // the longest reachable token that is a proper prefix of it
-    int32_t length = 0;      // bytes; 0 if it is not reachable
+    int32_t length = 0;  // bytes; 0 if it is not reachable
   };
+  struct Candidate {     // a reachable token that could be the next one
+    int32_t id, length;  // 0 bytes: there is none
+  };
+  class Candidates;
 
   static size_t pair_of(uint8_t first, uint8_t second) { return size_t{first} << 8 | second; }
   std::vector<int32_t> follow_the_rule(std::string_view bytes, Split* last_merge = nullptr) const;
@@ -57,18 +60,20 @@ class BpeEncoder {
   int32_t merged(int32_t left, int32_t right) const;
   bool are_compatible(int32_t left, int32_t right, int32_t limit = never) const;
   bool are_compatible_by_rule(int32_t left, int32_t right, std::string_view text) const;
-  int32_t longest_at(std::string_view text) const;
-  void search(std::string_view piece, int32_t first, std::vector<int32_t>& ids) const;
+  Candidate longest_at(std::string_view text) const;
+  void search(std::string_view piece, Candidate first, std::vector<int32_t>& ids) const;
 
   // What is asked for most is kept small, so that it stays in the nearer caches.
   ByteTrie trie_;
   std::vector<ByteTrie::Node> after_two_;  // by pair_of two bytes: where they lead from the root, or none
-  std::vector<int32_t> longest_;           // by node of the trie: the longest reachable token on the way to it
+  std::vector<Candidate> longest_;         // by node of the trie: the longest reachable token on the way to it
+  std::vector<Candidate> shorter_;         // by id: the longest reachable token that is a proper prefix of it
   std::vector<Token> tokens_;              // by id
   std::vector<int32_t> merges_;  // tokens by their split: a hash table with open addressing, a power of two, at most half full
   std::vector<uint64_t> hints_;  // 16 bits a place of merges_, set by the splits' hashes: most pairs that are asked for are none
   PairMemo compatible_;
-  bool ascending_ = true;  // every token's id is greater than those of the tokens it is merged from
+  size_t longest_length_ = 0;  // bytes, of all tokens
+  bool ascending_ = true;      // every token's id is greater than those of the tokens it is merged from
 };
 
 }  // namespace kappa

@@ -5,6 +5,7 @@
 #include <queue>
 
 #include "engine/core/error.h"
+#include "engine/core/wide.h"
 
 namespace kappa {
 
@@ -116,6 +117,36 @@ ByteTrie::Node ByteTrie::find(std::string_view bytes) const {
   Node node = root;
   for (size_t i = 0; i < bytes.size() && node != none; ++i) node = child(node, uint8_t(bytes[i]));
   return node;
+}
+
+// Where a way has come to its end, its lane goes on to some slot, whose label does not matter: a base is less than the number of
+// slots, a multiple of 256, and so is what any byte makes of it.
+KAPPA_WIDE static void follow_lanes(const uint32_t* slots, int label_bits, const char* text, ByteTrie::Node* __restrict nodes) {
+  constexpr size_t lanes = ByteTrie::together;
+  const uint32_t all = ~uint32_t{0}, label_mask = ~(all << label_bits), root_base = slots[ByteTrie::root] >> label_bits;
+  uint32_t slot_of[lanes], goes_on[lanes];
+  for (size_t l = 0; l < lanes; ++l) {
+    nodes[l] = root_base ^ uint8_t(text[l]);
+    slot_of[l] = slots[nodes[l]];
+    goes_on[l] = (slot_of[l] & label_mask) == uint8_t(text[l]) ? all : 0;
+    nodes[l] = goes_on[l] ? nodes[l] : ByteTrie::root;
+  }
+  for (uint32_t any = 1, depth = 1; any != 0; ++depth) {
+    any = 0;
+    for (size_t l = 0; l < lanes; ++l) {
+      const uint32_t byte = uint8_t(text[l + depth]), child = (slot_of[l] >> label_bits) ^ byte;
+      slot_of[l] = slots[child];
+      goes_on[l] &= (slot_of[l] & label_mask) == byte ? all : 0;
+      nodes[l] = goes_on[l] ? child : nodes[l];
+      any |= goes_on[l];
+    }
+  }
+}
+
+std::array<ByteTrie::Node, ByteTrie::together> ByteTrie::follow_all(std::string_view text) const {
+  std::array<Node, together> nodes;
+  follow_lanes(slots_.data(), label_bits, text.data(), nodes.data());
+  return nodes;
 }
 
 }  // namespace kappa

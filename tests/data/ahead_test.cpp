@@ -96,15 +96,16 @@ TEST_CASE("ahead: a stream gives the same for any number of workers, from any sl
     const Ragged& inner = *owned;
     const AheadStream ahead(std::move(owned), workers);
     CHECK(inner.furthest == -1);  // nothing before it is asked for
+    int64_t allowed = 0;  // never falls: a worker may end its reading after the reader has gone back
     for (const int64_t first : {0, 30, 7}) {
-      inner.furthest = -1;
       for (int64_t s = first; s < first + 25; ++s) {
         const Slice slice = ahead.slice(s);
         REQUIRE(tokens_of(slice) == tokens_of(plain.slice(s)));
         REQUIRE(slice.counts.nulls == 1);
         REQUIRE(ahead.begins_epoch(s) == (s % 10 == 0));
         REQUIRE(ahead.segment(s * 3).tokens == plain.segment(s * 3).tokens);
-        REQUIRE(inner.furthest <= s + 4 * workers);
+        allowed = std::max(allowed, s + 4 * workers);
+        REQUIRE(inner.furthest <= allowed);
       }
     }
     CHECK(inner.was_alone);

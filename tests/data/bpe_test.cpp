@@ -217,6 +217,14 @@ TEST_CASE("bpe: a trie finds its words and nothing else") {
       const std::string other = random_text(random, std::string("\0\1\2", 3), random_below(random, 7));
       if (!places.contains(other)) REQUIRE(word_at(other) == -1);
     }
+    const std::string text = random_text(random, std::string("\0\1\2\3", 4), ByteTrie::together + 6);
+    const auto together = trie.follow_all(text);
+    for (size_t place = 0; place < together.size(); ++place) {
+      ByteTrie::Node alone = ByteTrie::root;
+      for (size_t i = place; trie.child(alone, uint8_t(text[i])) != ByteTrie::none; ++i)
+        alone = trie.child(alone, uint8_t(text[i]));
+      REQUIRE(together[place] == alone);
+    }
   }
 }
 
