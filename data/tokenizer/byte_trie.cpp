@@ -119,8 +119,7 @@ ByteTrie::Node ByteTrie::find(std::string_view bytes) const {
   return node;
 }
 
-// Where a way has come to its end, its lane goes on to some slot, whose label does not matter: a base is less than the number of
-// slots, a multiple of 256, and so is what any byte makes of it.
+// Where a way has come to its end, its lane goes on from a base of 0: to slots that are there, all within the nearest cache.
 KAPPA_WIDE static void follow_lanes(const uint32_t* slots, int label_bits, const char* text, ByteTrie::Node* __restrict nodes) {
   constexpr size_t lanes = ByteTrie::together;
   const uint32_t all = ~uint32_t{0}, label_mask = ~(all << label_bits), root_base = slots[ByteTrie::root] >> label_bits;
@@ -135,8 +134,8 @@ KAPPA_WIDE static void follow_lanes(const uint32_t* slots, int label_bits, const
     any = 0;
     for (size_t l = 0; l < lanes; ++l) {
       const uint32_t byte = uint8_t(text[l + depth]), child = (slot_of[l] >> label_bits) ^ byte;
-      slot_of[l] = slots[child];
-      goes_on[l] &= (slot_of[l] & label_mask) == byte ? all : 0;
+      goes_on[l] &= (slots[child] & label_mask) == byte ? all : 0;
+      slot_of[l] = slots[child] & goes_on[l];
       nodes[l] = goes_on[l] ? child : nodes[l];
       any |= goes_on[l];
     }
