@@ -1,5 +1,6 @@
 #include "train/config.h"
 
+#include "engine/config/yaml.h"
 #include "engine/core/file.h"
 
 namespace kappa {
@@ -72,7 +73,7 @@ RunConfig parse_run_config(std::string_view yaml, const std::string& file, const
 
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
   const std::string yaml = read_file(path, config_size_limit);
-  require(yaml.find_first_not_of(" \t\r\n") != yaml.npos, "{}: expected sections of keys, found an empty file", path.string());
+  require(!parse_yaml(yaml, path.string()).empty(), "{}: expected sections of keys, found none", path.string());
   return parse_run_config(yaml, path.string(), overrides);
 }
 

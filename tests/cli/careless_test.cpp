@@ -94,7 +94,7 @@ TEST_CASE("careless: pipes and devices are not waited for where a file is expect
   desk.check_refused({"data", "cat", "/dev/zero"}, {"/dev/zero: expected a file or a folder, found a device"});
   desk.check_refused({"data", "cat", pipe}, {"pipe: expected text, found an empty file"});
   desk.check_refused({"data", "inspect", desk / "pipe.parquet"}, {"pipe.parquet: expected a regular file"});
-  desk.check_refused({"train", pipe}, {"pipe: expected sections of keys, found an empty file"});
+  desk.check_refused({"train", pipe}, {"pipe: expected sections of keys, found none"});
   desk.check_refused({"tokenizer", "inspect", "--tokenizer", pipe}, {"pipe: expected a tokenizer"});
   desk.check_refused({"tokenizer", "inspect", "--tokenizer", desk / "a.jsonl"}, {"a.jsonl: expected a tokenizer (T.tiktoken, "});
   desk.check_refused({"data", "pack", pipe, "--validation", "0.5", "--tokenizer", desk / "bytes", "--rows", "1", "--seq-len", "2",
@@ -153,8 +153,10 @@ TEST_CASE("careless: configurations") {
   desk.check_refused({"bench", desk / "tiny.yaml", "--set", "device=cuda"}, {"device: cuda"});
   desk.check_refused({"audit", desk / "tiny.yaml", "--weights", "w", "--batch", "b", "--out", "o", "--set", "device=cuda"},
                      {"device: cuda"});
-  desk.write("empty.yaml", " \n");
-  desk.check_refused({"train", desk / "empty.yaml"}, {"empty.yaml: expected sections of keys, found an empty file"});
+  for (const char* const nothing : {" \n", "# model:\n#   n_layer: 2\n", "---\n"}) {
+    desk.write("empty.yaml", nothing);
+    desk.check_refused({"train", desk / "empty.yaml"}, {"empty.yaml: expected sections of keys, found none"});
+  }
 }
 
 TEST_CASE("careless: a dry run says why the run itself would be refused") {
