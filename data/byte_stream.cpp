@@ -73,7 +73,13 @@ class Gunzip : public Unpacker {
 
  protected:
   size_t unpack(std::span<char> into) override {
-    if (!within_) inflateReset(&z_);
+    if (!within_) {
+      while (begun_ && !rest_.empty() && rest_.front() == 0)
+        rest_ = rest_.subspan(1);  // blocks of tapes are filled up with zeros
+      if (rest_.empty()) return 0;
+      inflateReset(&z_);
+    }
+    begun_ = true;
     within_ = true;
     z_.next_in = reinterpret_cast<Bytef*>(rest_.data());
     z_.avail_in = uInt(rest_.size());
@@ -89,6 +95,7 @@ class Gunzip : public Unpacker {
 
  private:
   z_stream z_{};
+  bool begun_ = false;  // at least one stream has
 };
 
 class Unzstd : public Unpacker {

@@ -40,7 +40,7 @@ class Lines {
   int64_t number() const { return number_; }
   const std::string& name() const { return name_; }
 
-  static constexpr size_t longest_line = size_t{1} << 30;
+  static constexpr size_t longest_line = size_t{64} << 20;
 
  private:
   std::unique_ptr<ByteStream> bytes_;

@@ -84,6 +84,12 @@ void add_inspect(CLI::App& data) {
   });
 }
 
+/// Also of files that are not there yet.
+bool same_name(const std::filesystem::path& a, const std::filesystem::path& b) {
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(a)) ==
+         std::filesystem::weakly_canonical(std::filesystem::absolute(b));
+}
+
 Validation parsed_validation(const std::string& value) {
   try {
     return Validation::parse(value);
@@ -121,7 +127,8 @@ void add_pack(CLI::App& data) {
       ->capture_default_str();
   command->add_option("--threads", o->threads, "that read and tokenise; 0: one a core")->check(CLI::Range(0, 1024));
   command->add_option("--out", r.out, "the file to write; - is standard output")->capture_default_str();
-  command->add_option("--state", o->state, "gone on from if it is there; written after the last batch");
+  command->add_option("--state", o->state,
+                      "gone on from if it is there; written after the last batch, so --rows is a multiple of --batch");
   add_reading(*command, r.documents);
   command->footer(
       "Examples:\n"
@@ -140,6 +147,11 @@ void add_pack(CLI::App& data) {
       require_other_file(option, file, tokenizer_files(o->tokenizer));
     }
     require_other_file("--state", o->state, {request.out});
+    require(o->state.empty() || !same_name(o->state, request.out), "--state: expected another file than --out, found {}",
+            o->state);
+    require(o->state.empty() || request.rows % request.batch == 0,
+            "--rows: expected a multiple of --batch, {}, because --state goes on with the next batch, found {}", request.batch,
+            request.rows);
     text_files(request.path);  // that there are some is better known before a tokenizer is loaded
     set_threads(o->threads);
     request.workers = threads();

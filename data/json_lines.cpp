@@ -1,5 +1,6 @@
 #include "data/json_lines.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
@@ -69,6 +70,28 @@ class MemberFinder : public nlohmann::json_sax<Json> {
   bool is_next_ = false, is_member_ = false;  // whether the value after a key is the member; whether the current one is
 };
 
+/// As Python's json reads and tiktoken then encodes them: a UTF-16 surrogate without its partner is U+FFFD. `line` with such
+/// escapes replaced, and how many there were.
+std::pair<std::string, int64_t> repair_surrogates(std::string_view line) {
+  const auto unit_at = [&](size_t at) -> int {  // of \uXXXX at `at`, or −1
+    int unit = -1;
+    if (at + 6 > line.size() || line.substr(at, 2) != "\\u") return -1;
+    const char* const end = line.data() + at + 6;
+    return std::from_chars(end - 4, end, unit, 16).ptr == end ? unit : -1;
+  };
+  std::string repaired;
+  int64_t count = 0;
+  for (size_t at = 0; at < line.size();) {
+    const int unit = unit_at(at), next = unit >> 10 == 0x36 ? unit_at(at + 6) : -1;  // 0x36: high ones, 0x37: low ones
+    const size_t length = line[at] != '\\' ? 1 : unit < 0 ? 2 : next >> 10 == 0x37 ? 12 : 6;
+    const bool lone = unit >> 11 == 0x1B && length == 6;
+    repaired += lone ? "\\ufffd" : line.substr(at, length);
+    count += lone;
+    at += length;
+  }
+  return {repaired, count};
+}
+
 }  // namespace
 
 std::string json_complaint(const std::exception& error) {
@@ -96,9 +119,12 @@ bool JsonLines::next_line(std::string_view& line) {
 bool JsonLines::next(std::string& text) {
   for (std::string_view line; next_line(line);) {
     try {
+      std::pair<std::string, int64_t> repaired;
+      if (line.find("\\ud") != line.npos || line.find("\\uD") != line.npos) line = (repaired = repair_surrogates(line)).first;
       MemberFinder finder(options_.field, text);
       Json::sax_parse(line, &finder);
       finder.check();
+      counts_.replacements += repaired.second;
       return true;
     } catch (const InputError& error) {
       if (!options_.skip_damaged) throw InputError(fmt::format("{}:{}: {}", lines_.name(), lines_.number(), error.what()));

@@ -9,7 +9,8 @@ namespace kappa {
 /// What the JSON library says about a line or a short file, without its own numbers, for an error of ours.
 std::string json_complaint(const std::exception& error);
 
-/// Blank lines do not count. JSON is UTF-8 by definition, so bytes that are not are an error here, not a replacement.
+/// Blank lines do not count. JSON is UTF-8 by definition, so bytes that are not are an error here, not a replacement; only an
+/// escaped surrogate without its partner is one.
 class JsonLines : public DocumentReader {
  public:
   /// Whatever next() throws begins with `name` and, if it is about one, the line. If options.skip_damaged, such lines are left

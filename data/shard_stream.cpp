@@ -77,6 +77,8 @@ ShardStream::ShardStream(const Tokenizer& tokenizer, std::vector<fs::path> shard
     fingerprint.add(file->bytes().size());
     for (int64_t g = 0; g < file->row_groups(); ++g) fingerprint.add(uint64_t(file->rows(g)));
   }
+  require(rows_of_all > 0, "{}: expected rows of text, found none{}", shards_.front().string(),
+          shards_.size() > 1 ? fmt::format(", nor in {} more", shards_.size() - 1) : "");
   require(rows_ > 0, "training data: the row groups of {} shards are too few for rank {} of {}", shards_.size(), of.rank,
           of.world);
   fingerprint_ = fingerprint.value();

@@ -24,7 +24,7 @@ Json parse_object(const std::string& text, const std::string& file) {
   };
   try {
     Json object = Json::parse(text, refuse_twins);
-    require(object.is_object(), "{}: expected a JSON object", file);
+    require(object.is_object(), "{}: expected a JSON object, found {}", file, shown(object));
     return object;
   } catch (const Json::exception& error) {
     throw InputError(fmt::format("{}: not JSON: {}", file, json_complaint(error)));

@@ -30,6 +30,11 @@ void require_other_files(const std::string& out, const std::vector<std::filesyst
   for (const auto& file : tokenizer_files(out)) require_other_file("--out", file, inputs);
 }
 
+/// That all files can be written is better known before any is, and before training.
+void try_to_write(const std::string& out) {
+  for (const auto& file : tokenizer_files(out)) const AtomicFile trial(file);
+}
+
 void save_all(const Tokenizer& tokenizer, const std::string& out) {
   save_for_hugging_face(tokenizer, out);
   save_tokenizer(tokenizer, out);
@@ -70,9 +75,7 @@ void train(const TrainOptions& o) {
   require(o.size >= smallest_vocabulary(), "--vocab-size: expected at least {}, the 256 bytes and the special tokens, found {}",
           smallest_vocabulary(), o.size);
   require_other_files(o.out, o.files);
-  {
-    const AtomicFile trial(o.out + ".tiktoken");  // that it can be written is better known before than after
-  }
+  try_to_write(o.out);
   ProgressLine progress;
   const auto reader = open_documents(o.files, o.documents);
   int64_t bytes = 0;
@@ -130,6 +133,7 @@ void add_import(CLI::App& tokenizer) {
     require_other_files(o->out, {o->file});
     require_other_files(o->out, tokenizer_files(o->file));
     const Tokenizer loaded = load_with_notice(o->file);
+    try_to_write(o->out);
     save_all(loaded, o->out);
     notice(fmt::format("{}: {} ids, split as by {}", o->out, grouped(loaded.size()), loaded.vocabulary().pattern->name));
   });

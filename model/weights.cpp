@@ -56,7 +56,7 @@ void load_weights(ParameterStore& store, const std::filesystem::path& path) {
   }
   for (const StoredTensor& entry : file.tensors())
     require(known.contains(entry.name) || is_unused_state(entry.name), "{}: {}: the configured model has no such tensor",
-            file.path(), entry.name);
+            file.path(), printable(entry.name));
   store.refresh_values();
 }
 

@@ -19,6 +19,7 @@ done
 # Every reader lies in one archive, from which each target takes what it needs.
 mkdir -p build/fuzz
 {
+  echo "builddir = build/fuzz"  # of ninja's own notes
   echo "flags = -std=c++20 -O1 -g -I. -fno-sanitize-recover=all -DKAPPA_SOURCE_DIR='\"$PWD\"' -DKAPPA_BINARY='\"\"' -DKAPPA_WITH_LZ4 -DKAPPA_WITH_BROTLI"
   echo "libraries = -lfmt -lyaml-cpp -lsnappy -lz -lzstd -llz4 -lbrotlidec"
   printf '%s\n' 'rule object' '  command = clang++ $flags -fsanitize=fuzzer-no-link,address,undefined $more -MMD -MF $out.d -c $in -o $out' \

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "data/checksum.h"
 #include "data/strict_json.h"
 #include "engine/core/file.h"
+#include "engine/core/text.h"
 #include "model/checkpoint_folder.h"
 #include "model/weights.h"
 
@@ -11,6 +13,12 @@ namespace kappa {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* optimizer_file = "optimizer-0.safetensors";
+
+std::string checksum(const fs::path& path) {
+  return fmt::format("{:08x}", crc32_of(MappedFile(path).bytes()));
+}
 
 nlohmann::ordered_json to_json(const RunState& s) {
   return {{"step", s.step},
@@ -23,7 +31,7 @@ nlohmann::ordered_json to_json(const RunState& s) {
 RunState read_state(const fs::path& checkpoint) {
   const std::string file = (checkpoint / "state.json").string();
   const Json json = parse_object(read_file(file), file);
-  expect_keys(file, json, {"step", "smooth_loss", "seconds", "bits_per_byte", "loader"});
+  expect_keys(file, json, {"step", "smooth_loss", "seconds", "bits_per_byte", "loader", "crc32"});
   const int64_t step = member<int64_t>(file, json, "step"), expected = checkpoint_step(checkpoint).value_or(step);
   require(step == expected, "{}: step: expected {}, the number of its folder, found {}", file, expected, step);
   const Json& loader = part(file, json, "loader");
@@ -34,6 +42,17 @@ RunState read_state(const fs::path& checkpoint) {
           .smooth_loss = member<double>(file, json, "smooth_loss"),
           .seconds = member<double>(file, json, "seconds"),
           .bits_per_byte = member<double>(file, json, "bits_per_byte")};
+}
+
+/// What reads well may still be other than what was written.
+void check_sums(const fs::path& checkpoint) {
+  const std::string file = (checkpoint / "state.json").string();
+  const Json json = parse_object(read_file(file), file);
+  const Json& sums = part(file, json, "crc32");
+  for (const char* name : {weights_file, optimizer_file}) {
+    const auto expected = member<std::string>(file + ": crc32", sums, name), found = checksum(checkpoint / name);
+    require(found == expected, "{}: expected the CRC-32 {}, found {}", (checkpoint / name).string(), printable(expected), found);
+  }
 }
 
 }  // namespace
@@ -48,8 +67,10 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
   save_weights(model.store(), aside / weights_file);
   std::vector<StoredTensor> tensors;
   for (const StateTensor& s : optimizer.state()) tensors.push_back(stored(s.name, s.value));
-  write_safetensors(aside / "optimizer-0.safetensors", tensors);
-  write_file(aside / "state.json", to_json(state).dump(1) + "\n");
+  write_safetensors(aside / optimizer_file, tensors);
+  auto json = to_json(state);
+  for (const char* name : {weights_file, optimizer_file}) json["crc32"][name] = checksum(aside / name);
+  write_file(aside / "state.json", json.dump(1) + "\n");
   fs::remove_all(path);
   rename_durably(aside, path);
   return path;
@@ -58,7 +79,7 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
 RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& optimizer) {
   RunState state = read_state(checkpoint);
   load_weights(model.store(), checkpoint / weights_file);
-  const SafetensorsFile file(checkpoint / "optimizer-0.safetensors");
+  const SafetensorsFile file(checkpoint / optimizer_file);
   for (const StateTensor& s : optimizer.state()) {
     const StoredTensor& entry = file.at(s.name, s.value.shape().extents());
     if (s.value.dtype() == DType::i32)
@@ -66,6 +87,7 @@ RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& opti
     else
       read_values(file, entry, s.value);
   }
+  check_sums(checkpoint);
   return state;
 }
 

@@ -20,7 +20,8 @@ void check(const RunConfig& c, const Schema& schema) {
   // The widest activation: the hidden units of all tokens, or of all slots of all experts.
   const double copies = std::max(1.0, double(c.model.moe_top_k) * std::max(c.model.train_capacity, c.model.eval_capacity));
   const double widest = double(t.device_batch_size) * double(c.model.sequence_len) * double(c.model.hidden_size()) * copies;
-  schema.require(widest <= 0x1p40, {"train.device_batch_size", "model.sequence_len", "model.n_embd", "model.eval_capacity"},
+  schema.require(widest <= 0x1p40,
+                 {"train.device_batch_size", "model.sequence_len", "model.n_embd", "model.train_capacity", "model.eval_capacity"},
                  "an activation would have {:.3g} elements, at most 2^40 are possible", widest);
 
   const bool stores_bfloat16 = t.precision == Precision::bfloat16 || t.precision == Precision::june;

@@ -1,9 +1,8 @@
 #include "data/parquet/text_reader.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 
+#include "data/checksum.h"
 #include "data/parquet/bits.h"
 
 namespace kappa::parquet {
@@ -61,7 +60,7 @@ bool TextReader::next_page() {
   pages_.remove_prefix(header.bytes);
   const std::string_view page = take(pages_, uint64_t(header.size), "page");
   if (header.crc) {
-    const auto found = uint32_t(crc32_z(0, reinterpret_cast<const Bytef*>(page.data()), page.size()));
+    const auto found = crc32_of(std::as_bytes(std::span(page)));
     require(found == uint32_t(*header.crc), "expected the CRC {:08x}, found {:08x}", uint32_t(*header.crc), found);
   }
   switch (header.type) {

@@ -173,8 +173,8 @@ bool BpeEncoder::are_compatible_by_rule(int32_t left, int32_t right, std::string
   return follow_the_rule(text.substr(text.size() - length)) == std::vector<int32_t>{left, right};
 }
 
+/// The longest reachable token with which a text begins that is not empty.
 BpeEncoder::Candidate BpeEncoder::longest_at(std::string_view text) const {
-  if (text.empty()) return {};
   ByteTrie::Node node = trie_.child(ByteTrie::root, uint8_t(text[0]));
   if (text.size() == 1) return longest_[node];
   const auto pair = after_two_[pair_of(uint8_t(text[0]), uint8_t(text[1]))];

@@ -54,6 +54,20 @@ std::string from_letters(std::string_view text, const std::string& where) {
   return bytes;
 }
 
+/// Where the + of a {n,m}+ stands, or npos. To tiktoken's engine it makes {n,m} possessive; to this format's, any number of them.
+size_t plus_after_count(std::string_view regex) {
+  size_t at = regex.find("}+");
+  while (at != regex.npos && (at == 0 || regex[at - 1] < '0' || regex[at - 1] > '9')) at = regex.find("}+", at + 1);
+  return at == regex.npos ? at : at + 1;
+}
+
+/// An expression of tiktoken's as it is written here. Where nothing that could fail follows, {n,m} takes as much as {n,m}+.
+std::string regex_here(std::string_view tiktoken) {
+  std::string regex(tiktoken);
+  for (size_t at; (at = plus_after_count(regex)) != regex.npos;) regex.erase(at, 1);
+  return regex;
+}
+
 /// Reads one file: what in it matters to encoding, one function a member.
 class Reader {
  public:
@@ -86,8 +100,12 @@ class Reader {
   }
 
   void read_byte_level(const Json& step, bool regex) {
-    require(!step.value("add_prefix_space", true), "{}: pre_tokenizer: add_prefix_space: expected false", file_);
-    require(step.value("use_regex", true) == regex, "{}: pre_tokenizer: use_regex: expected {}", file_, regex);
+    const auto expect = [&](const char* key, bool expected) {
+      const Json value = step.value(key, Json(true));
+      require(value == Json(expected), "{}: pre_tokenizer: {}: expected {}, found {}", file_, key, expected, shown(value));
+    };
+    expect("add_prefix_space", false);
+    expect("use_regex", regex);
   }
 
   /// {ByteLevel, use_regex}: GPT-2's pattern; or the sequence of {Split, Isolated} and {ByteLevel}: its regular expression.
@@ -113,6 +131,9 @@ class Reader {
               inverted ? ", inverted" : "");
       read_byte_level(parts[1], false);
     }
+    require(plus_after_count(regex) == regex.npos,
+            "{}: pre_tokenizer: expected no + after a count in the Regex, which in this format repeats it without end, found {}",
+            file_, printable(regex));
     v_.pattern = find_pattern(regex);
     require(v_.pattern != nullptr, "{}: pre_tokenizer: there is no scanner for {} (there are those of {})", file_,
             printable(regex), pattern_names());
@@ -210,7 +231,8 @@ class Reader {
     std::unordered_map<uint64_t, size_t> places;
     for (size_t i = 0; i < merges.size(); ++i) {
       const auto [left, right] = merge_at(merges, i, ids);
-      places.emplace(key(left, right), i);
+      const auto [first, is_new] = places.emplace(key(left, right), i);
+      require(is_new, "{}: model.merges[{}]: expected each merge once, found that of [{}] again", file_, i, first->second);
     }
     const bool whole_pieces = model.value("ignore_merges", false);
     const BpeEncoder encoder(v_.tokens);
@@ -263,12 +285,14 @@ std::string write_hugging_face(const Vocabulary& v, const BpeEncoder& encoder) {
   const auto byte_level = [](const char* type) {
     return Ordered{{"type", type}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
   };
-  const Ordered split{{"type", "Split"}, {"pattern", {{"Regex", v.pattern->regex}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const Ordered split{
+      {"type", "Split"}, {"pattern", {{"Regex", regex_here(v.pattern->regex)}}}, {"behavior", "Isolated"}, {"invert", false}};
   const Ordered head{
       {"version", "1.0"},          {"truncation", nullptr},
       {"padding", nullptr},        {"added_tokens", added},
       {"normalizer", nullptr},     {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, byte_level("ByteLevel")}}}},
       {"post_processor", nullptr}, {"decoder", byte_level("ByteLevel")}};
+  // Special tokens stand in the vocabulary too: an added token that is not there gets the next free id, whatever its own.
   // The long parts are written by hand: an ordered object looks through all its keys for every new one.
   std::string vocabulary, merges;
   const auto quoted = [&](size_t id) { return Ordered(to_letters(v.tokens[id])).dump(); };
@@ -279,6 +303,7 @@ std::string write_hugging_face(const Vocabulary& v, const BpeEncoder& encoder) {
       merges += fmt::format("{}{}", merges.empty() ? "" : ",\n",
                             Ordered(to_letters(v.tokens[size_t(left)]) + " " + to_letters(v.tokens[size_t(right)])).dump());
   }
+  for (const auto& [content, id] : v.specials) vocabulary += fmt::format(",\n{}: {}", Ordered(content).dump(), id);
   std::string text = head.dump(1);
   text.resize(text.size() - 2);  // without the closing brace and its line
   return text +

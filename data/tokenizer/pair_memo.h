@@ -52,10 +52,10 @@ class PairMemo {
     return std::unique_ptr<std::atomic<Entry>[]>(wanted ? new std::atomic<Entry>[size_t{1} << place_bits_] {} : nullptr);
   }
 
-  // An entry is the rest of a pair, is_known, and the answer; 0 where there is none. Half as long it stays twice as well in the
-  // nearer caches, which is possible where ids are short.
   int id_bits_,
       place_bits_;
+  // An entry is the rest of a pair, is_known, and the answer; 0 where there is none. Where ids are short, half as much is enough,
+  // and twice as many are in the nearer caches.
   std::unique_ptr<std::atomic<uint16_t>[]> narrow_;
   std::unique_ptr<std::atomic<uint32_t>[]> wide_;
 };

@@ -49,7 +49,9 @@ std::vector<std::string> read_tiktoken(std::string_view text, const std::string&
   std::vector<std::string> tokens;
   for (size_t begin = 0, number = 1; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    if (end > begin) read_line(tokens, text.substr(begin, end - begin), text.size(), fmt::format("{}:{}", file, number));
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) read_line(tokens, line, text.size(), fmt::format("{}:{}", file, number));
     begin = end + 1;
   }
   require(!tokens.empty(), "{}: expected tokens, found none", file);

@@ -22,17 +22,30 @@
 
 namespace kappa {
 
-static Memory reserve(int64_t bytes) {
-  void* base = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) throw RunError(fmt::format("cannot reserve {} MiB of addresses for activations", bytes >> 20));
-  madvise(base, size_t(bytes), MADV_HUGEPAGE);
-  return Memory(static_cast<std::byte*>(base), [bytes](std::byte* p) { munmap(p, size_t(bytes)); });
-}
-
 static constexpr int64_t whole_units(int64_t bytes) { return bytes / StepSlab::alignment * StepSlab::alignment; }
 
-StepSlab::StepSlab(int64_t capacity)
-    : memory_(reserve(whole_units(capacity))), base_(memory_.get()), on_host_(true), capacity_(whole_units(capacity)) {
+/// So many bytes of addresses, or, where a limit of the process (ulimit -v) does not allow them, as many as leave others the
+/// same.
+static Memory reserve(int64_t& bytes) {
+  const auto attempt = [&] {
+    return mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  };
+  bytes = whole_units(bytes);
+  void* base = attempt();
+  constexpr int64_t least = int64_t{1} << 20;
+  bool limited = false;
+  for (; base == MAP_FAILED && bytes > least; base = attempt()) bytes = whole_units(bytes / 2), limited = true;
+  if (limited && base != MAP_FAILED) {
+    munmap(base, size_t(bytes));
+    bytes = whole_units(bytes / 2);
+    base = attempt();
+  }
+  if (base == MAP_FAILED) throw RunError(fmt::format("cannot reserve {} MiB of addresses for activations", bytes >> 20));
+  madvise(base, size_t(bytes), MADV_HUGEPAGE);
+  return Memory(static_cast<std::byte*>(base), [bytes = bytes](std::byte* p) { munmap(p, size_t(bytes)); });
+}
+
+StepSlab::StepSlab(int64_t capacity) : memory_(reserve(capacity)), base_(memory_.get()), on_host_(true), capacity_(capacity) {
   free_[0] = capacity_;
 }
 

@@ -25,7 +25,8 @@ class StepSlab {
  public:
   static constexpr int64_t alignment = 256;  // bytes
 
-  /// Reserves `capacity` bytes of addresses; none of them costs memory until it is used. Throws RunError if even that fails.
+  /// Reserves `capacity` bytes of addresses, fewer where the process may not have so many; none of them costs memory until it is
+  /// used. Throws RunError if not even a megabyte can be had.
   explicit StepSlab(int64_t capacity);
   /// The same over memory of a device, all of which is there at once.
   StepSlab(Memory device_memory, int64_t capacity);

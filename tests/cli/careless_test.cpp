@@ -116,6 +116,15 @@ TEST_CASE("careless: empty values, and texts that are no text") {
   desk.check_refused({"\x1b[2J\n"}, {"found \\x1B[2J\\n"});
 }
 
+TEST_CASE("careless: rows that a state could not go on from") {
+  const Desk desk;
+  const Words pack{"data", "pack", desk / "a.jsonl", "--validation", "0.5", "--tokenizer", desk / "bytes", "--seq-len", "2"};
+  desk.check_refused(with_more(pack, {"--rows", "3", "--batch", "2", "--state", desk / "state"}),
+                     {"--rows: expected a multiple of --batch, 2, ", "found 3"});
+  desk.check_refused(with_more(pack, {"--rows", "2", "--batch", "2", "--state", desk / "new", "--out", desk / "./new"}),
+                     {"--state: expected another file than --out, found "});
+}
+
 TEST_CASE("careless: numbers beside what they may be") {
   const Desk desk;
   const auto bench = [&](const Words& more) { return with_more({"bench", "moe", "--small"}, more); };

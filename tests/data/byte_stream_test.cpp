@@ -96,6 +96,18 @@ TEST_CASE("byte stream: compressed bytes that end early or are damaged are refus
   }
 }
 
+TEST_CASE("byte stream: zeros after gzip are the filling of a block, before it they are damage") {
+  const std::string packed = gzip("some text");
+  for (const size_t most : {1, 100, 1 << 20}) {
+    const auto unpacked = [&](const std::string& bytes) {
+      return all(*gunzip(std::make_unique<Drops>(bytes, most), "a.gz"), 1000);
+    };
+    CHECK(unpacked(packed + std::string(512, 0)) == "some text");
+    CHECK(unpacked(packed + std::string(70'000, 0) + packed) == "some textsome text");
+    CHECK_THROWS_AS(unpacked(std::string(2, 0) + packed), InputError);
+  }
+}
+
 TEST_CASE("lines: cut at line feeds, however the bytes come") {
   std::mt19937_64 random(17);
   for (int round = 0; round < 60; ++round) {

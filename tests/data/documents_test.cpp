@@ -42,7 +42,7 @@ TEST_CASE("documents: what is wrong in a line is named with its file and line") 
   };
   CHECK(said("{\"text\": ").starts_with("not JSON: column 10: "));
   CHECK(said("{\"text\": \"\xFF\"}").starts_with("not JSON: "));
-  CHECK(said("{\"text\": \"\\ud800\"}").starts_with("not JSON: "));
+  CHECK(said("{\"text\": \"\\ud80\"}").starts_with("not JSON: "));
   CHECK(said("[1]") == "expected a JSON object, found array");
   CHECK(said("{}") == "the key text is missing");
   CHECK(said("{\"text\": null}") == "text: expected a string, found null");
@@ -51,6 +51,14 @@ TEST_CASE("documents: what is wrong in a line is named with its file and line") 
   CHECK(said("{\"body\": {\"text\": \"inner\"}}") == "the key text is missing");
   CHECK(said(std::string(200000, '[')).starts_with("not JSON: "));
   CHECK(said(fmt::format("{{\"text\": {:[<200000}{:]<200000}}}", "", "")) == "text: expected a string, found array");
+}
+
+TEST_CASE("documents: a UTF-16 surrogate without its partner is replaced, and counted") {
+  const TextFolder folder;
+  const auto reader =
+      open_documents(folder.write("a.jsonl", R"({"text": "x\ud83dy \ud83d\ude00 \\ud83d \\\ude00 \uD83d\uD83D\uDe00"})"));
+  CHECK(read_all(*reader) == Texts{"x\uFFFDy \U0001F600 \\ud83d \\\uFFFD \uFFFD\U0001F600"});
+  CHECK(reader->counts().replacements == 3);
 }
 
 TEST_CASE("documents: any other file is one document of plain text, repaired where it is not UTF-8") {

@@ -120,6 +120,13 @@ TEST_CASE("kappa tokenizer: import brings other programs' files") {
     REQUIRE(r.code == 0);
     CHECK(load_tokenizer(desk / "imported").vocabulary().tokens == load_tokenizer(from / name).vocabulary().tokens);
   }
+  // Where one of the files cannot be written, none is.
+  fs::create_directory(desk / "half.json");
+  desk.write("half.token_bytes.json", "before");
+  desk.check_refused({"tokenizer", "import", from / "split.json", "--out", desk / "half"},
+                     {"half.json: expected a name for a file, found a folder"});
+  CHECK(read_file(desk / "half.token_bytes.json") == "before");
+  CHECK_FALSE(fs::exists(desk / "half.tiktoken"));
 }
 
 TEST_CASE("kappa tokenizer: inspect shows pieces and tokens") {

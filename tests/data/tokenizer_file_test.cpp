@@ -105,11 +105,12 @@ TEST_CASE("tokenizer file: what is wrong is named with its file and line") {
     return changed.replace(at, old_part.size(), new_part);
   };
   REQUIRE(complaint_about(tokens, "").empty());
+  REQUIRE(complaint_about(with("AQ== 1\n", "AQ== 1\r\n"), "").empty());
   CHECK(complaint_about(with("AQ== 1\n", "AR== 1\n"), "") ==
         "t.tiktoken:2: expected the base64 of at least one byte, found \"AR==\"");
   CHECK(complaint_about(with("AQ== 1\n", " 1\n"), "") == "t.tiktoken:2: expected the base64 of at least one byte, found \"\"");
   CHECK(complaint_about(with("AQ== 1\n", "AQ==\n"), "") == "t.tiktoken:2: expected base64, a space and an id, found \"AQ==\"");
-  for (const char* id : {"", "x", "-1", "+1", "1 ", "1\r", "0x1", "99999999999999999999"}) {
+  for (const char* id : {"", "x", "-1", "+1", "1 ", "1\r\r", "0x1", "99999999999999999999"}) {
     INFO(id);
     CHECK(complaint_about(with("AQ== 1\n", "AQ== " + std::string(id) + "\n"), "")
               .starts_with("t.tiktoken:2: expected an id after the space"));
@@ -141,7 +142,7 @@ TEST_CASE("tokenizer file: what is wrong in the description is named with its ke
   REQUIRE(complaint_about(tokens, good).empty());
   CHECK(changed([](Json& d) { d["more"] = "is allowed"; }).empty());
   CHECK(complaint_about(tokens, "{\"name\": ").starts_with("t.json: not JSON: "));
-  CHECK(complaint_about(tokens, "[]") == "t.json: expected a JSON object");
+  CHECK(complaint_about(tokens, "[]") == "t.json: expected a JSON object, found array");
   CHECK(complaint_about(tokens, "{\"pattern\": 1, \"pattern\": 2}") == "t.json: the key pattern is there twice");
   CHECK(changed([](Json& d) { d["pattern"] = R"(\w+)"; }) ==
         R"(t.json: pattern: there is no scanner for \w+ (there are those of the paper, GPT-2, cl100k, Llama 3, o200k))");

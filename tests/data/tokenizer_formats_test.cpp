@@ -102,8 +102,26 @@ TEST_CASE("hugging face: files of the package tokenizers give its ids, and are w
   }
 }
 
+TEST_CASE("hugging face: what is written means there what it means here") {
+  // Its engine reads {1,3}+ as any number of digits, and numbers an added token that is not in the vocabulary itself.
+  for (const SplitPattern& pattern : split_patterns()) {
+    std::vector<std::string> tokens;
+    for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, char(byte));
+    const Vocabulary v{.pattern = &pattern, .tokens = tokens, .specials = {{"<a>", 260}, {"<b>", 300}}, .bos = "<a>"};
+    const Json file = Json::parse(write_hugging_face(v, BpeEncoder(tokens)));
+    CHECK(file["model"]["vocab"]["<a>"] == 260);
+    CHECK(file["model"]["vocab"]["<b>"] == 300);
+    const auto regex = file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"].get<std::string>();
+    CHECK_FALSE(contains(regex, "3}+"));
+    const SplitPattern* const again = find_pattern(regex);
+    REQUIRE(again != nullptr);
+    CHECK(again->piece_end == pattern.piece_end);
+  }
+}
+
 TEST_CASE("hugging face: what would change ids is refused, by its name") {
-  REQUIRE(complaint_about_json([](Json&) {}).empty());
+  size_t merges = 0;
+  REQUIRE(complaint_about_json([&](Json& j) { merges = j["model"]["merges"].size(); }).empty());
   CHECK(complaint([] { read_hugging_face("{\"a\": 1e9999}", "t.json"); }).starts_with("t.json: not JSON: "));
   const auto refused = [](auto change, const std::string& message) {
     CHECK(complaint_about_json(change) == "t.json: " + message);
@@ -120,9 +138,9 @@ TEST_CASE("hugging face: what would change ids is refused, by its name") {
       },
       "pre_tokenizer: expected ByteLevel, or a Sequence of Split and ByteLevel");
   refused([](Json& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
-          "pre_tokenizer: add_prefix_space: expected false");
+          "pre_tokenizer: add_prefix_space: expected false, found true");
   refused([](Json& j) { j["pre_tokenizer"]["pretokenizers"][1]["use_regex"] = true; },
-          "pre_tokenizer: use_regex: expected false");
+          "pre_tokenizer: use_regex: expected false, found true");
   refused([](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed"; },
           "pre_tokenizer: behavior: expected Isolated, found Removed");
   refused(
@@ -152,6 +170,11 @@ TEST_CASE("hugging face: what would change ids is refused, by its name") {
   refused([](Json& j) { j["model"]["merges"][3] = "th e x"; }, "model.merges[3]: e x is not bytes as byte-level BPE writes them");
   refused([](Json& j) { j["model"]["merges"][3] = "the"; }, "model.merges[3]: expected two tokens, found the");
   refused([](Json& j) { j["model"]["merges"][3] = Json::array({"q", "q"}); }, "model.merges[3]: qq is not in model.vocab");
+  refused([](Json& j) { j["model"]["merges"].push_back(j["model"]["merges"][0]); },
+          fmt::format("model.merges[{}]: expected each merge once, found that of [0] again", merges));
+  CHECK(contains(
+      complaint_about_json([](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{N}{1,3}+| "; }),
+      "expected no + after a count in the Regex, which in this format repeats it without end"));
   CHECK(contains(complaint_about_json([](Json& j) { j["model"]["merges"].erase(5); }), "which is not in the list"));
   CHECK(contains(complaint_about_json([](Json& j) { std::swap(j["model"]["merges"][5], j["model"]["merges"][6]); }),
                  "only merges in the order of ids are supported"));

@@ -89,7 +89,7 @@ TEST_CASE("run config: combinations that cannot be") {
        "rows"},
       {"train: {device_batch_size: 1000000}",
        "train.device_batch_size = 1000000, model.sequence_len = 2048 (default), model.n_embd = 768 (default), "
-       "model.eval_capacity = 3.0 (default): "
+       "model.train_capacity = 1.0 (default), model.eval_capacity = 3.0 (default): "
        "an activation would have 3.77e+13 elements, at most 2^40 are possible"},
       {"train: {optimizer_rounding: each_op}",
        "train.optimizer_rounding = each_op, train.precision = float32 (default): rounding each operation means something for "

@@ -347,6 +347,12 @@ TEST_CASE("train: a checkpoint that is damaged is refused by name") {
       write_file(at / name, std::string_view(whole).substr(0, length));
       CHECK_THAT(shop.refusal("run"), contains((at / name).string()));
     }
+    if (std::string(name) != "state.json") {
+      std::string other = whole;
+      other[other.size() - 2] ^= 1;  // a number's low bits
+      write_file(at / name, other);
+      CHECK_THAT(shop.refusal("run"), contains((at / name).string() + ": expected the CRC-32 "));
+    }
     fs::remove(at / name);
     CHECK_THAT(shop.refusal("run"), contains((at / name).string()));
     write_file(at / name, whole);
