@@ -74,8 +74,8 @@ class Gunzip : public Unpacker {
  protected:
   size_t unpack(std::span<char> into) override {
     if (!within_) {
-      while (begun_ && !rest_.empty() && rest_.front() == 0)
-        rest_ = rest_.subspan(1);  // blocks of tapes are filled up with zeros
+      // What fills up a tape's last block.
+      while (begun_ && !rest_.empty() && rest_.front() == 0) rest_ = rest_.subspan(1);
       if (rest_.empty()) return 0;
       inflateReset(&z_);
     }

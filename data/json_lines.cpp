@@ -73,7 +73,7 @@ class MemberFinder : public nlohmann::json_sax<Json> {
 /// As Python's json reads and tiktoken then encodes them: a UTF-16 surrogate without its partner is U+FFFD. `line` with such
 /// escapes replaced, and how many there were.
 std::pair<std::string, int64_t> repair_surrogates(std::string_view line) {
-  const auto unit_at = [&](size_t at) -> int {  // of \uXXXX at `at`, or −1
+  const auto unit_at = [&](size_t at) -> int {  // of the escape \u and four digits at `at`, or −1
     int unit = -1;
     if (at + 6 > line.size() || line.substr(at, 2) != "\\u") return -1;
     const char* const end = line.data() + at + 6;

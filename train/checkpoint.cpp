@@ -16,9 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* optimizer_file = "optimizer-0.safetensors";
 
-std::string checksum(const fs::path& path) {
-  return fmt::format("{:08x}", crc32_of(MappedFile(path).bytes()));
-}
+std::string checksum(const fs::path& path) { return fmt::format("{:08x}", crc32_of(MappedFile(path).bytes())); }
 
 nlohmann::ordered_json to_json(const RunState& s) {
   return {{"step", s.step},
@@ -28,9 +26,10 @@ nlohmann::ordered_json to_json(const RunState& s) {
           {"loader", to_json(s.loader)}};
 }
 
-RunState read_state(const fs::path& checkpoint) {
-  const std::string file = (checkpoint / "state.json").string();
-  const Json json = parse_object(read_file(file), file);
+std::string state_file(const fs::path& checkpoint) { return (checkpoint / "state.json").string(); }
+
+RunState read_state(const Json& json, const fs::path& checkpoint) {
+  const std::string file = state_file(checkpoint);
   expect_keys(file, json, {"step", "smooth_loss", "seconds", "bits_per_byte", "loader", "crc32"});
   const int64_t step = member<int64_t>(file, json, "step"), expected = checkpoint_step(checkpoint).value_or(step);
   require(step == expected, "{}: step: expected {}, the number of its folder, found {}", file, expected, step);
@@ -44,11 +43,15 @@ RunState read_state(const fs::path& checkpoint) {
           .bits_per_byte = member<double>(file, json, "bits_per_byte")};
 }
 
+Json state_json(const fs::path& checkpoint) {
+  const std::string file = state_file(checkpoint);
+  return parse_object(read_file(file), file);
+}
+
 /// What reads well may still be other than what was written.
-void check_sums(const fs::path& checkpoint) {
-  const std::string file = (checkpoint / "state.json").string();
-  const Json json = parse_object(read_file(file), file);
-  const Json& sums = part(file, json, "crc32");
+void check_sums(const Json& state, const fs::path& checkpoint) {
+  const std::string file = state_file(checkpoint);
+  const Json& sums = part(file, state, "crc32");
   for (const char* name : {weights_file, optimizer_file}) {
     const auto expected = member<std::string>(file + ": crc32", sums, name), found = checksum(checkpoint / name);
     require(found == expected, "{}: expected the CRC-32 {}, found {}", (checkpoint / name).string(), printable(expected), found);
@@ -70,14 +73,15 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
   write_safetensors(aside / optimizer_file, tensors);
   auto json = to_json(state);
   for (const char* name : {weights_file, optimizer_file}) json["crc32"][name] = checksum(aside / name);
-  write_file(aside / "state.json", json.dump(1) + "\n");
+  write_file(state_file(aside), json.dump(1) + "\n");
   fs::remove_all(path);
   rename_durably(aside, path);
   return path;
 }
 
 RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& optimizer) {
-  RunState state = read_state(checkpoint);
+  const Json json = state_json(checkpoint);
+  RunState state = read_state(json, checkpoint);
   load_weights(model.store(), checkpoint / weights_file);
   const SafetensorsFile file(checkpoint / optimizer_file);
   for (const StateTensor& s : optimizer.state()) {
@@ -87,7 +91,7 @@ RunState load_checkpoint(const fs::path& checkpoint, Gpt& model, Optimizer& opti
     else
       read_values(file, entry, s.value);
   }
-  check_sums(checkpoint);
+  check_sums(json, checkpoint);
   return state;
 }
 
@@ -124,7 +128,8 @@ void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& conf
   if (config.keep_best) {
     double fewest = 0;
     for (const auto& [step, path] : all)
-      if (const double bits = read_state(path).bits_per_byte; bits >= 0 && (!best || bits < fewest)) best = step, fewest = bits;
+      if (const double bits = read_state(state_json(path), path).bits_per_byte; bits >= 0 && (!best || bits < fewest))
+        best = step, fewest = bits;
   }
   const size_t keep = size_t(std::max<int64_t>(config.keep_last, 1));
   for (size_t i = 0; i + keep < all.size(); ++i) {

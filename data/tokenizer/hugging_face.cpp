@@ -292,7 +292,6 @@ std::string write_hugging_face(const Vocabulary& v, const BpeEncoder& encoder) {
       {"padding", nullptr},        {"added_tokens", added},
       {"normalizer", nullptr},     {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, byte_level("ByteLevel")}}}},
       {"post_processor", nullptr}, {"decoder", byte_level("ByteLevel")}};
-  // Special tokens stand in the vocabulary too: an added token that is not there gets the next free id, whatever its own.
   // The long parts are written by hand: an ordered object looks through all its keys for every new one.
   std::string vocabulary, merges;
   const auto quoted = [&](size_t id) { return Ordered(to_letters(v.tokens[id])).dump(); };
@@ -303,6 +302,7 @@ std::string write_hugging_face(const Vocabulary& v, const BpeEncoder& encoder) {
       merges += fmt::format("{}{}", merges.empty() ? "" : ",\n",
                             Ordered(to_letters(v.tokens[size_t(left)]) + " " + to_letters(v.tokens[size_t(right)])).dump());
   }
+  // Special tokens stand there too: an added token that does not gets the next free id, whatever its own.
   for (const auto& [content, id] : v.specials) vocabulary += fmt::format(",\n{}: {}", Ordered(content).dump(), id);
   std::string text = head.dump(1);
   text.resize(text.size() - 2);  // without the closing brace and its line

@@ -52,8 +52,8 @@ class PairMemo {
     return std::unique_ptr<std::atomic<Entry>[]>(wanted ? new std::atomic<Entry>[size_t{1} << place_bits_] {} : nullptr);
   }
 
-  int id_bits_,
-      place_bits_;
+  int id_bits_;
+  int place_bits_;
   // An entry is the rest of a pair, is_known, and the answer; 0 where there is none. Where ids are short, half as much is enough,
   // and twice as many are in the nearer caches.
   std::unique_ptr<std::atomic<uint16_t>[]> narrow_;
