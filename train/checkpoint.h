@@ -3,7 +3,7 @@
 //
 //     model.safetensors         parameters and buffers (model/weights.h)
 //     optimizer-0.safetensors   the optimizer's state, by parameter
-//     state.json                the step, where the loader stands, what the progress line remembers, and the CRC-32 of the other two
+//     state.json                the step, where the loader stands, what the progress line remembers, and the CRC-32 of both files
 //
 // It is written under another name, synced and renamed: a folder of this name is whole.
 

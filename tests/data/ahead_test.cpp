@@ -96,7 +96,7 @@ TEST_CASE("ahead: a stream gives the same for any number of workers, from any sl
     const Ragged& inner = *owned;
     const AheadStream ahead(std::move(owned), workers);
     CHECK(inner.furthest == -1);  // nothing before it is asked for
-    int64_t allowed = 0;  // never falls: a worker may end its reading after the reader has gone back
+    int64_t allowed = 0;          // never falls: a worker may end its reading after the reader has gone back
     for (const int64_t first : {0, 30, 7}) {
       for (int64_t s = first; s < first + 25; ++s) {
         const Slice slice = ahead.slice(s);
