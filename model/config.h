@@ -89,6 +89,8 @@ struct ModelConfig {
 
   /// Slots of an expert for a (micro-)batch of `tokens` tokens: ⌊K·factor·N / E⌋, made even upwards, at least min_capacity.
   int64_t capacity(int64_t tokens, bool training) const;
+  /// Those that there is work for: a token goes to an expert once at most, so slots beyond `tokens` would always be empty.
+  int64_t slots(int64_t tokens, bool training) const { return std::min(capacity(tokens, training), tokens); }
   /// Tokens whose logits are computed at once.
   int64_t loss_chunk() const { return loss_chunk_tokens.value_or(std::max<int64_t>(1, (int64_t{1} << 24) / vocab_size)); }
 };

@@ -57,10 +57,8 @@ Gpt::Gpt(const ModelConfig& config)
 
 Gpt::Gpt(const ModelConfig& config, DType compute, Narrow narrow) : Gpt(config) {
   store_.allocate(compute, narrow);
-  shared_ = {.compute = compute,
-             .rotary_tables = rotary_tables(config.sequence_len, config.head_size(), compute, Device::cpu),
-             .dense_slope_max = dense_slope_max_.value,
-             .moe_slope_max = moe_slope_max_.value};
+  shared_ = {
+      .compute = compute, .rotary_tables = {}, .dense_slope_max = dense_slope_max_.value, .moe_slope_max = moe_slope_max_.value};
   set_slope_max(config.moe_kappa_slope_max_scale, config.dense_kappa_slope_max_scale);
 }
 
@@ -107,9 +105,9 @@ void Gpt::check_inputs(const Tensor& inputs, const Pass& pass) const {
             i / inputs.dim(1), i % inputs.dim(1), config_.vocab_size - 1);
 }
 
-/// Makes the rotary tables long enough.
+/// Makes the rotary tables long enough. Only as long as rows are: a model may be made for far longer ones.
 void Gpt::reach(int64_t positions) {
-  const int64_t known = shared_.rotary_tables.cos.dim(0);
+  const int64_t known = shared_.rotary_tables.cos ? shared_.rotary_tables.cos.dim(0) : 0;
   if (positions <= known) return;
   shared_.rotary_tables = rotary_tables(std::min(std::max(positions, 2 * known), config_.longest_row()), config_.head_size(),
                                         shared_.compute, Device::cpu);

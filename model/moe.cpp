@@ -60,7 +60,7 @@ Moe::Output Moe::operator()(const Tensor& x, const Tensor& slope_max, const Pass
 
   const bool aux_free = config_.load_balancing == LoadBalancing::aux_free;
   if (!routing.expert) {
-    const int64_t capacity = config_.capacity(tokens, pass.training);
+    const int64_t capacity = config_.slots(tokens, pass.training);
     const size_t index = size_t(place.loop * config_.n_layer + place.layer);
     if (index < pass.imposed_choices.size() && pass.imposed_choices[index])
       routing = impose_routing(pass.imposed_choices[index], config_.n_exp, capacity);

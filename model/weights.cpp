@@ -35,28 +35,35 @@ void read_values(const SafetensorsFile& file, const StoredTensor& entry, const T
                                  printable(found->value), found->place));
 }
 
-void load_weights(ParameterStore& store, const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
-  std::set<std::string> known;
+void check_weights(const ParameterStore& store, const SafetensorsFile& file) {
+  std::set<std::string_view> known;
   for (const Parameter& p : store.parameters()) {
     known.insert(p.spec.name);
-    read_values(file, file.at(p.spec.name, p.spec.shape.extents()), p.master);
+    file.at(p.spec.name, p.spec.shape.extents());
   }
   for (const Buffer& b : store.buffers()) {
     if (!b.spec.saved) continue;
     known.insert(b.spec.name);
-    const StoredTensor* entry = file.find(b.spec.name);
-    if (!entry) continue;
-    if (b.spec.boolean) {
-      read_boolean(file, *entry, b.value);
-    } else {
-      if (!same_shape(*entry, b.value.shape())) file.at(entry->name, b.value.shape().extents());  // throws, saying how
-      read_values(file, *entry, b.value);
-    }
+    const StoredTensor* const entry = file.find(b.spec.name);
+    if (entry && !same_shape(*entry, b.spec.shape)) file.at(entry->name, b.spec.shape.extents());  // throws, saying how
   }
   for (const StoredTensor& entry : file.tensors())
     require(known.contains(entry.name) || is_unused_state(entry.name), "{}: {}: the configured model has no such tensor",
             file.path(), printable(entry.name));
+}
+
+void load_weights(ParameterStore& store, const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  check_weights(store, file);
+  for (const Parameter& p : store.parameters()) read_values(file, file.at(p.spec.name), p.master);
+  for (const Buffer& b : store.buffers()) {
+    const StoredTensor* const entry = b.spec.saved ? file.find(b.spec.name) : nullptr;
+    if (!entry) continue;
+    if (b.spec.boolean)
+      read_boolean(file, *entry, b.value);
+    else
+      read_values(file, *entry, b.value);
+  }
   store.refresh_values();
 }
 

@@ -8,9 +8,13 @@
 
 namespace kappa {
 
-/// Reads every parameter, and those buffers that the file has; then refreshes the compute copies. Throws InputError for a
-/// parameter that is missing or of another shape or type, for a value that is not finite, and for a tensor that the model does
-/// not have (except state of keepers that are switched off).
+/// Throws InputError for a parameter or buffer of another shape, for a parameter that is missing, and for a tensor that the model
+/// does not have (except state of keepers that are switched off). The store need not have its memory yet: impossible sizes are
+/// told from those of the file before anything is taken for them.
+void check_weights(const ParameterStore& store, const SafetensorsFile& file);
+
+/// Checks the file, reads every parameter, and those buffers that it has; then refreshes the compute copies. Throws InputError,
+/// also for another type and for a value that is not finite.
 void load_weights(ParameterStore& store, const std::filesystem::path& path);
 
 /// Reads an entry of so many elements into a tensor. Throws InputError naming file, tensor and place of a value that is not

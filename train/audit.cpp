@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "engine/autograd/tape.h"
+#include "engine/memory/host_memory.h"
 #include "model/gpt.h"
 #include "model/weights.h"
 #include "train/audit_files.h"
+#include "train/memory_plan.h"
 #include "train/objective.h"
 
 namespace kappa {
@@ -61,6 +63,14 @@ void add_counts(AuditOutput& out, const Gpt& model, const std::vector<Tensor>& c
   }
 }
 
+/// What the model would say itself, but of a file.
+void check_length(const GivenTokens& batch, const RunConfig& config, const std::filesystem::path& path) {
+  const bool training = config.audit.mode == AuditMode::train;
+  const int64_t longest = training ? config.model.sequence_len : config.model.longest_row(), found = batch.inputs.dim(1);
+  require(found <= longest, "{}: inputs: expected rows of at most {} tokens ({}model.sequence_len), found {}", path.string(),
+          longest, training ? "" : "10 times ", found);
+}
+
 LossWeights weights_of(const TrainConfig& train) {
   return {.router_z = train.router_z_loss_weight,
           .aux = train.aux_loss_weight,
@@ -72,6 +82,9 @@ LossWeights weights_of(const TrainConfig& train) {
 
 void audit(const RunConfig& config, DType compute, const AuditFiles& files) {
   const GivenTokens batch = read_tokens(files.batch, 2, config.model.vocab_size);
+  check_length(batch, config, files.batch);
+  check_weights(Gpt(config.model).store(), SafetensorsFile(files.weights));
+  check_memory(plan_audit_memory(config, compute, batch.inputs.size()), host_memory().available, smaller_audit);
   Gpt model(config.model, compute);
   load_weights(model.store(), files.weights);
 

@@ -108,7 +108,7 @@ std::vector<BenchProduct> products_of(const Profile& profile, const LibraryTimes
 
 BenchReport bench(const RunConfig& config, const BenchOptions& options) {
   check_device(config);
-  check_memory(config, host_memory().available);
+  check_memory(plan_memory(config), host_memory().available, smaller_training);
   const BatchPlan batches = plan_sizes(config).batches;
   const Storage storage = storage_of(config.train.precision);
   Gpt model(config.model, storage.compute, storage.narrow);

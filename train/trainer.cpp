@@ -248,7 +248,7 @@ void check_run(const RunConfig& config, const RunFolder& folder) {
   require(config.train.sample_tokens < config.model.longest_row(),
           "train.sample_tokens: expected less than ten times model.sequence_len, {}, found {}", config.model.longest_row(),
           config.train.sample_tokens);
-  check_memory(config, host_memory().available);
+  check_memory(plan_memory(config), host_memory().available, smaller_training);
   check_disk(folder.checkpoints(), config.checkpoint, batches.steps,
              checkpoint_bytes(config, optimizer_settings(config, batches)));
 }

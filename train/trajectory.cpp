@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/file.h"
+#include "engine/memory/host_memory.h"
 #include "model/weights.h"
 #include "train/audit_files.h"
+#include "train/memory_plan.h"
 #include "train/step.h"
 
 namespace kappa {
@@ -54,6 +56,8 @@ void add_parameters(AuditOutput& out, const Gpt& model, const std::string& prefi
 void audit_trajectory(const RunConfig& config, DType compute, const TrajectoryFiles& files) {
   const BatchPlan batches = plan_batches(config);
   const GivenTokens given = read_batches(config, batches, files.batches);
+  check_weights(Gpt(config.model).store(), SafetensorsFile(files.weights));
+  check_memory(plan_memory(config, {compute, Narrow::none}), host_memory().available, smaller_training);
   Gpt model(config.model, compute);
   load_weights(model.store(), files.weights);
   const OptimizerSettings settings = optimizer_settings(config, batches);

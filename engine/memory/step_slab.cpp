@@ -66,8 +66,8 @@ Memory StepSlab::allocate(int64_t bytes) {
   const auto hole = std::ranges::find_if(free_, [&](const auto& entry) { return entry.second >= size; });
   if (hole == free_.end())
     throw OutOfMemory(
-        fmt::format("out of memory: {} MiB of activations in use, {} MiB more wanted, {} MiB there are{}; a smaller "
-                    "train.device_batch_size or model.sequence_len, or model.activation_checkpointing, needs less",
+        fmt::format("out of memory: {} MiB of activations in use, {} MiB more wanted, {} MiB there are{}; fewer rows at "
+                    "once (train.device_batch_size), a smaller model.sequence_len, or model.activation_checkpointing needs less",
                     in_use_ >> 20, size >> 20, capacity_ >> 20, largest_holders()));
   const auto [offset, room] = *hole;
   free_.erase(hole);

@@ -161,13 +161,12 @@ int64_t StoredTensor::size() const {
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
-    : path_(path.string()), file_(path), contents_(parse_safetensors(file_.bytes(), path_)) {
-  for (size_t i = 0; i < contents_.tensors.size(); ++i) by_name_[contents_.tensors[i].name] = i;
-}
+    : path_(path.string()), file_(path), contents_(parse_safetensors(file_.bytes(), path_)) {}
 
 const StoredTensor* SafetensorsFile::find(const std::string& name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : &contents_.tensors[found->second];
+  const auto name_at = [&](uint32_t i) -> const std::string& { return contents_.tensors[i].name; };
+  const auto found = std::ranges::lower_bound(contents_.by_name, name, {}, name_at);
+  return found == contents_.by_name.end() || name_at(*found) != name ? nullptr : &contents_.tensors[*found];
 }
 
 const StoredTensor& SafetensorsFile::at(const std::string& name) const {

@@ -10,6 +10,7 @@
 // was expected and what was found. Stricter than the format: at most 4 axes, and only the types below.
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -36,7 +37,8 @@ struct StoredTensor {
 };
 
 struct SafetensorsContents {
-  std::vector<StoredTensor> tensors;  // in the order of their data
+  std::deque<StoredTensor> tensors;  // in the order of their data; a deque: millions grow without being moved
+  std::vector<uint32_t> by_name;     // which of them, in the order of their names
   std::map<std::string, std::string> metadata;
 };
 
@@ -49,7 +51,7 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::string& path() const { return path_; }
-  const std::vector<StoredTensor>& tensors() const { return contents_.tensors; }  // in the order of their data
+  const std::deque<StoredTensor>& tensors() const { return contents_.tensors; }  // in the order of their data
   const std::map<std::string, std::string>& metadata() const { return contents_.metadata; }
 
   const StoredTensor* find(const std::string& name) const;
@@ -68,7 +70,6 @@ class SafetensorsFile {
   std::string path_;
   MappedFile file_;
   SafetensorsContents contents_;
-  std::map<std::string, size_t> by_name_;
 };
 
 /// Writes a file piece by piece, so that not all tensors need to be in memory at once.

@@ -4,8 +4,9 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
-#include <set>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
@@ -15,7 +16,7 @@ namespace kappa {
 namespace {
 
 constexpr uint64_t header_limit = 100'000'000;  // bytes; the format's own limit
-constexpr size_t axes_limit = 4;
+constexpr size_t axes_limit = 4, metadata_limit = 4096;
 constexpr StoredType all_types[] = {StoredType::f64, StoredType::f32, StoredType::bf16, StoredType::f16,
                                     StoredType::i64, StoredType::i32, StoredType::u8,   StoredType::boolean};
 
@@ -24,128 +25,6 @@ struct Entry {
   std::string name;
   std::optional<StoredType> type;
   std::optional<std::vector<int64_t>> shape, offsets;
-};
-
-class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
- public:
-  explicit HeaderReader(const std::string& path) : path_(path) {}
-
-  std::vector<Entry> entries;
-  std::map<std::string, std::string> metadata;
-
-  bool null() override { refuse("null"); }
-  bool boolean(bool) override { refuse("true or false"); }
-  bool number_integer(number_integer_t value) override { refuse(std::to_string(value)); }
-  bool number_float(number_float_t, const string_t& text) override { refuse(printable(text)); }
-  bool binary(binary_t&) override { refuse("bytes"); }
-
-  bool number_unsigned(number_unsigned_t value) override {
-    if (state_ != State::numbers || value > uint64_t(std::numeric_limits<int64_t>::max())) refuse(std::to_string(value));
-    require(numbers_->size() < axes_limit, "{}: {}: expected at most {} numbers, found more", where(), key_, axes_limit);
-    numbers_->push_back(int64_t(value));
-    return true;
-  }
-
-  bool string(string_t& value) override {
-    if (state_ == State::metadata)
-      metadata[key_] = value;
-    else if (state_ == State::tensor && key_ == "dtype")
-      entries.back().type = type_named(value);
-    else
-      refuse(fmt::format("\"{}\"", printable(value)));
-    return true;
-  }
-
-  bool key(string_t& name) override {
-    key_ = name;
-    if (state_ == State::top) {
-      require(names_.insert(name).second, "{}: {}: expected each name once, found it twice", path_, printable(name));
-    } else if (state_ == State::metadata) {
-      require(!metadata.contains(name), "{}: __metadata__: {}: expected each key once, found it twice", path_, printable(name));
-    } else {
-      require(name == "dtype" || name == "shape" || name == "data_offsets",
-              "{}: expected dtype, shape or data_offsets, found \"{}\"", where(), printable(name));
-      const Entry& e = entries.back();
-      const bool twice = name == "dtype" ? e.type.has_value() : name == "shape" ? e.shape.has_value() : e.offsets.has_value();
-      require(!twice, "{}: expected one {}, found two", where(), name);
-    }
-    return true;
-  }
-
-  bool start_object(size_t) override {
-    if (state_ == State::start) {
-      state_ = State::top;
-    } else if (state_ == State::top) {
-      state_ = key_ == "__metadata__" ? State::metadata : State::tensor;
-      if (state_ == State::tensor) entries.push_back({.name = key_, .type = {}, .shape = {}, .offsets = {}});
-    } else {
-      refuse("an object");
-    }
-    return true;
-  }
-
-  bool end_object() override {
-    if (state_ == State::tensor) {
-      const Entry& e = entries.back();
-      require(e.type && e.shape && e.offsets, "{}: expected dtype, shape and data_offsets, found no {}", where(),
-              !e.type    ? "dtype"
-              : !e.shape ? "shape"
-                         : "data_offsets");
-    }
-    state_ = State::top;
-    return true;
-  }
-
-  bool start_array(size_t) override {
-    if (state_ != State::tensor || key_ == "dtype") refuse("an array");
-    numbers_ = &(key_ == "shape" ? entries.back().shape : entries.back().offsets).emplace();
-    state_ = State::numbers;
-    return true;
-  }
-
-  bool end_array() override {
-    state_ = State::tensor;
-    return true;
-  }
-
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    throw InputError(fmt::format("{}: expected a header of JSON, found a syntax error at its byte {}", path_, position));
-  }
-
- private:
-  enum class State { start, top, metadata, tensor, numbers };
-
-  std::string where() const { return entries.empty() ? path_ : fmt::format("{}: {}", path_, printable(entries.back().name)); }
-
-  [[noreturn]] void refuse(const std::string& found) const {
-    switch (state_) {
-      case State::start:
-        throw InputError(fmt::format("{}: expected a JSON object as header, found {}", path_, found));
-      case State::top:
-        throw InputError(fmt::format("{}: {}: expected an object, found {}", path_, printable(key_), found));
-      case State::metadata:
-        throw InputError(fmt::format("{}: __metadata__: {}: expected a text, found {}", path_, printable(key_), found));
-      case State::tensor:
-        throw InputError(fmt::format("{}: {}: expected {}, found {}", where(), key_,
-                                     key_ == "dtype" ? "a text" : "an array of whole numbers", found));
-      case State::numbers:
-        break;
-    }
-    throw InputError(fmt::format("{}: {}: expected whole numbers from 0 to 2^63 - 1, found {}", where(), key_, found));
-  }
-
-  StoredType type_named(const std::string& text) const {
-    for (StoredType type : all_types)
-      if (text == name_of(type)) return type;
-    throw InputError(
-        fmt::format("{}: dtype: expected F64, F32, BF16, F16, I64, I32, U8 or BOOL, found \"{}\"", where(), printable(text)));
-  }
-
-  const std::string& path_;
-  State state_ = State::start;
-  std::string key_;
-  std::set<std::string> names_;
-  std::vector<int64_t>* numbers_ = nullptr;
 };
 
 /// Bytes that `e` needs by type and shape, or nothing where the extents (an axis of none taken as one) do not multiply within 63
@@ -172,6 +51,144 @@ StoredTensor checked(Entry& e, std::span<const std::byte> data, const std::strin
           .bytes = data.subspan(size_t(begin), size_t(end - begin))};
 }
 
+/// Each tensor is checked and kept as its object ends: a header of millions of them costs little more than the tensors do.
+class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  HeaderReader(std::span<const std::byte> data, const std::string& path) : data_(data), path_(path) {}
+
+  std::deque<StoredTensor> tensors;
+  std::map<std::string, std::string> metadata;
+
+  bool null() override { refuse("null"); }
+  bool boolean(bool) override { refuse("true or false"); }
+  bool number_integer(number_integer_t value) override { refuse(std::to_string(value)); }
+  bool number_float(number_float_t, const string_t& text) override { refuse(printable(text)); }
+  bool binary(binary_t&) override { refuse("bytes"); }
+
+  bool number_unsigned(number_unsigned_t value) override {
+    if (state_ != State::numbers || value > uint64_t(std::numeric_limits<int64_t>::max())) refuse(std::to_string(value));
+    require(numbers_->size() < axes_limit, "{}: {}: expected at most {} numbers, found more", where(), key_, axes_limit);
+    numbers_->push_back(int64_t(value));
+    return true;
+  }
+
+  bool string(string_t& value) override {
+    if (state_ == State::metadata)
+      metadata[key_] = value;
+    else if (state_ == State::tensor && key_ == "dtype")
+      entry_.type = type_named(value);
+    else
+      refuse(fmt::format("\"{}\"", printable(value)));
+    return true;
+  }
+
+  bool key(string_t& name) override {
+    key_ = name;
+    if (state_ == State::metadata) {
+      require(!metadata.contains(name), "{}: __metadata__: {}: expected each key once, found it twice", path_, printable(name));
+      require(metadata.size() < metadata_limit, "{}: __metadata__: expected at most {} keys, found more", path_, metadata_limit);
+    } else if (state_ == State::tensor) {
+      require(name == "dtype" || name == "shape" || name == "data_offsets",
+              "{}: expected dtype, shape or data_offsets, found \"{}\"", where(), printable(name));
+      const Entry& e = entry_;
+      const bool twice = name == "dtype" ? e.type.has_value() : name == "shape" ? e.shape.has_value() : e.offsets.has_value();
+      require(!twice, "{}: expected one {}, found two", where(), name);
+    }
+    return true;
+  }
+
+  bool start_object(size_t) override {
+    if (state_ == State::start) {
+      state_ = State::top;
+    } else if (state_ == State::top) {
+      state_ = key_ == "__metadata__" ? State::metadata : State::tensor;
+      if (state_ == State::metadata)
+        require(!std::exchange(described_, true), "{}: __metadata__: expected each name once, found it twice", path_);
+      entry_ = {.name = key_, .type = {}, .shape = {}, .offsets = {}};
+    } else {
+      refuse("an object");
+    }
+    return true;
+  }
+
+  bool end_object() override {
+    if (state_ == State::tensor) {
+      const Entry& e = entry_;
+      require(e.type && e.shape && e.offsets, "{}: expected dtype, shape and data_offsets, found no {}", where(),
+              !e.type    ? "dtype"
+              : !e.shape ? "shape"
+                         : "data_offsets");
+      tensors.push_back(checked(entry_, data_, path_));
+    }
+    state_ = State::top;
+    return true;
+  }
+
+  bool start_array(size_t) override {
+    if (state_ != State::tensor || key_ == "dtype") refuse("an array");
+    numbers_ = &(key_ == "shape" ? entry_.shape : entry_.offsets).emplace();
+    state_ = State::numbers;
+    return true;
+  }
+
+  bool end_array() override {
+    state_ = State::tensor;
+    return true;
+  }
+
+  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    throw InputError(fmt::format("{}: expected a header of JSON, found a syntax error at its byte {}", path_, position));
+  }
+
+ private:
+  enum class State { start, top, metadata, tensor, numbers };
+
+  std::string where() const { return fmt::format("{}: {}", path_, printable(entry_.name)); }
+
+  [[noreturn]] void refuse(const std::string& found) const {
+    switch (state_) {
+      case State::start:
+        throw InputError(fmt::format("{}: expected a JSON object as header, found {}", path_, found));
+      case State::top:
+        throw InputError(fmt::format("{}: {}: expected an object, found {}", path_, printable(key_), found));
+      case State::metadata:
+        throw InputError(fmt::format("{}: __metadata__: {}: expected a text, found {}", path_, printable(key_), found));
+      case State::tensor:
+        throw InputError(fmt::format("{}: {}: expected {}, found {}", where(), key_,
+                                     key_ == "dtype" ? "a text" : "an array of whole numbers", found));
+      case State::numbers:
+        break;
+    }
+    throw InputError(fmt::format("{}: {}: expected whole numbers from 0 to 2^63 - 1, found {}", where(), key_, found));
+  }
+
+  StoredType type_named(const std::string& text) const {
+    for (StoredType type : all_types)
+      if (text == name_of(type)) return type;
+    throw InputError(
+        fmt::format("{}: dtype: expected F64, F32, BF16, F16, I64, I32, U8 or BOOL, found \"{}\"", where(), printable(text)));
+  }
+
+  const std::span<const std::byte> data_;
+  const std::string& path_;
+  State state_ = State::start;
+  std::string key_;
+  Entry entry_;             // the tensor that is read
+  bool described_ = false;  // there was a __metadata__
+  std::vector<int64_t>* numbers_ = nullptr;
+};
+
+std::vector<uint32_t> sorted_by_name(const std::deque<StoredTensor>& tensors, const std::string& path) {
+  std::vector<uint32_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), uint32_t{0});
+  const auto name = [&](uint32_t i) -> const std::string& { return tensors[i].name; };
+  std::ranges::sort(order, {}, name);
+  const auto twice = std::ranges::adjacent_find(order, {}, name);
+  if (twice != order.end())
+    throw InputError(fmt::format("{}: {}: expected each name once, found it twice", path, printable(name(*twice))));
+  return order;
+}
+
 }  // namespace
 
 SafetensorsContents parse_safetensors(std::span<const std::byte> file, const std::string& path) {
@@ -182,20 +199,25 @@ SafetensorsContents parse_safetensors(std::span<const std::byte> file, const std
   require(length <= rest && length <= header_limit, "{}: expected a header of at most {} bytes, found a length of {}", path,
           std::min<uint64_t>(rest, header_limit), length);
 
-  HeaderReader reader(path);
   const char* header = reinterpret_cast<const char*>(file.data()) + 8;
   require(length > 0 && *header == '{', "{}: expected a header that begins with {{", path);
-  nlohmann::json::sax_parse(header, header + length, &reader);
-
+  if (const void* zero = std::memchr(header, 0, length))  // the JSON parser would take it for the end
+    throw InputError(
+        fmt::format("{}: expected a header of JSON, found a zero at its byte {}", path, static_cast<const char*>(zero) - header));
   const auto data = file.subspan(8 + length);
-  SafetensorsContents contents{.tensors = {}, .metadata = std::move(reader.metadata)};
-  for (Entry& entry : reader.entries) contents.tensors.push_back(checked(entry, data, path));
+  HeaderReader reader(data, path);
+  nlohmann::json::sax_parse(header, header + length, &reader);
+  SafetensorsContents contents{.tensors = std::move(reader.tensors), .by_name = {}, .metadata = std::move(reader.metadata)};
 
   const auto range = [&](const StoredTensor& t) {
     const int64_t begin = t.bytes.data() - data.data();
     return std::pair(begin, begin + int64_t(t.bytes.size()));
   };
-  std::ranges::stable_sort(contents.tensors, {}, range);
+  std::ranges::sort(contents.tensors, [&](const StoredTensor& a, const StoredTensor& b) {
+    const auto left = range(a), right = range(b);
+    return left != right ? left < right : a.name < b.name;
+  });
+  contents.by_name = sorted_by_name(contents.tensors, path);
   int64_t covered = 0;
   for (const StoredTensor& tensor : contents.tensors) {
     const auto [begin, end] = range(tensor);

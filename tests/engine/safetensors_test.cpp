@@ -237,6 +237,14 @@ TEST_CASE("safetensors: deep nesting is refused where it begins") {
   REQUIRE(refusal(objects) == R"(x.safetensors: a: expected dtype, shape or data_offsets, found "a")");
 }
 
+TEST_CASE("safetensors: what would hide something or cost more than the file is refused") {
+  // What a parser of JSON takes for the end of its input would hide the rest.
+  REQUIRE(refusal(std::string("{}\0 ", 4)) == "x.safetensors: expected a header of JSON, found a zero at its byte 2");
+  std::string keys;
+  for (int i = 0; i < 5000; ++i) keys += fmt::format("{}\"{}\":\"\"", i == 0 ? "" : ",", i);
+  REQUIRE(refusal("{\"__metadata__\":{" + keys + "}}") == "x.safetensors: __metadata__: expected at most 4096 keys, found more");
+}
+
 TEST_CASE("safetensors: a writer that was not given everything leaves nothing") {
   const TempFolder folder;
   const std::vector<StoredTensor> one{{.name = "a", .type = StoredType::f32, .shape = {1}}};

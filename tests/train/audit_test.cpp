@@ -12,6 +12,7 @@
 #include "tests/support/recorded.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_folder.h"
+#include "train/memory_plan.h"
 
 using namespace kappa;
 using namespace kappa::test;
@@ -98,7 +99,7 @@ void check_bf16(const fs::path& folder) {
 /// Copies the tensors of a file as `edit` leaves them.
 void rewrite(const fs::path& from, const fs::path& to, const std::function<void(std::vector<StoredTensor>&)>& edit) {
   const SafetensorsFile file(from);
-  std::vector<StoredTensor> tensors = file.tensors();
+  std::vector<StoredTensor> tensors(file.tensors().begin(), file.tensors().end());
   edit(tensors);
   write_safetensors(to, tensors);
 }
@@ -129,10 +130,11 @@ class Spoilt {
     write_safetensors(folder_ / "batch.safetensors", {entry("inputs", inputs), entry("targets", targets)});
   }
   /// The audit is refused with all of these words in one line, and nothing is written.
-  void check_refused(const std::vector<std::string>& words, std::optional<fs::path> routing = {}) const {
+  void check_refused(const std::vector<std::string>& words, std::optional<fs::path> routing = {},
+                     const std::vector<std::string>& overrides = {}) const {
     std::string complaint;
     try {
-      write_audit({folder_.path(), DType::f32, {}, std::move(routing)}, folder_ / "out");
+      write_audit({folder_.path(), DType::f32, overrides, std::move(routing)}, folder_ / "out");
     } catch (const InputError& error) {
       complaint = error.what();
     }
@@ -281,7 +283,7 @@ TEST_CASE("audit: batches that do not fit") {
   }
   SECTION("rows that are too long") {
     files.write_batch(std::vector<int32_t>(65, 7), std::vector<int32_t>(65, 7), 65);
-    files.check_refused({"65 tokens", "model.sequence_len 64"});
+    files.check_refused({batch.string(), "rows of at most 64 tokens (model.sequence_len)", "found 65"});
   }
   SECTION("no rows") {
     files.write_batch({}, {}, 40);
@@ -316,4 +318,34 @@ TEST_CASE("audit: batches that do not fit") {
     files.write_batch(ids, ids, 40);
     files.check_refused({(files / "routing").string(), "act.loop.0.h.1.top_k_indices", "[80, 2]", "[120, 2]"}, files / "routing");
   }
+}
+
+TEST_CASE("audit: sizes far above the file's cost nothing") {
+  const Spoilt files;
+  SECTION("other sizes than the weights have") {
+    for (const auto& [set, found] : std::vector<std::pair<std::string, std::string>>{
+             {"model.vocab_size=1073741824", "transformer.wte.weight: expected shape [1073741824, 32], found [256, 32]"},
+             {"model.n_exp=1000000", "transformer.h.1.mlp.router.w_g.weight: expected shape [1000000, 32], found [4, 32]"}})
+      files.check_refused({(files / "weights.safetensors").string(), found}, {}, {set});
+  }
+  SECTION("slots that no token can take, positions that no row has") {
+    const std::string all = bytes_of(write_audit({files / "", DType::f32, {"model.min_capacity=120"}}, files / "out"));
+    for (const char* key : {"model.min_capacity=1073741824", "model.train_capacity=1000000", "model.min_capacity=121"})
+      CHECK(bytes_of(write_audit({files / "", DType::f32, {key}}, files / "out")) == all);
+    const std::vector<std::string> long_rows{"model.min_capacity=120", "model.sequence_len=268435456",
+                                             "train.device_batch_size=1"};
+    CHECK(bytes_of(write_audit({files / "", DType::f32, long_rows}, files / "out")) == all);
+  }
+}
+
+TEST_CASE("audit: the plan of its memory grows with what takes it") {
+  const fs::path config = recorded / "loop_two_passes" / "config.yaml";
+  const auto plan = [&](const char* set, DType compute, int64_t tokens) {
+    return plan_audit_memory(load_run_config(config, {set}), compute, tokens);
+  };
+  const MemoryPlan plain = plan("model.total_ut_steps=2", DType::f32, 1000);
+  CHECK(plan("model.total_ut_steps=200", DType::f32, 1000).total() > 50 * plain.activations);
+  CHECK(plan("model.total_ut_steps=2", DType::f32, 100000).activations > 90 * plain.activations);
+  CHECK(plan("model.total_ut_steps=2", DType::f64, 1000).total() == Approx(2 * plain.total()).epsilon(0.01));
+  CHECK(plan("audit.mode=eval", DType::f32, 1000).total() < plain.total());
 }

@@ -43,13 +43,14 @@ TEST_CASE("dry run: memory grows with what takes it") {
 
 TEST_CASE("dry run: a run that needs clearly more memory than there is is refused, with what makes it smaller") {
   const RunConfig config = parse_run_config("train: {num_iterations: 1}", "x.yaml");
-  const double total = plan_memory(config).total();
-  CHECK_NOTHROW(check_memory(config, int64_t(total)));
-  CHECK_NOTHROW(check_memory(config, int64_t(total / 1.24)));
-  CHECK_NOTHROW(check_memory(config, 0));  // not known
+  const MemoryPlan plan = plan_memory(config);
+  const double total = plan.total();
+  CHECK_NOTHROW(check_memory(plan, int64_t(total), smaller_training));
+  CHECK_NOTHROW(check_memory(plan, int64_t(total / 1.24), smaller_training));
+  CHECK_NOTHROW(check_memory(plan, 0, smaller_training));  // not known
   std::string why;
   try {
-    check_memory(config, int64_t(total / 1.26));
+    check_memory(plan, int64_t(total / 1.26), smaller_training);
   } catch (const InputError& error) {
     why = error.what();
   }
