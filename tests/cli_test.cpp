@@ -1,6 +1,7 @@
 // The program as its users meet it: what is wrong is said in one line, with exit code 2, and nothing is written.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
@@ -73,6 +74,23 @@ TEST_CASE("cli: an audit is written where it is asked for") {
   CHECK(SafetensorsFile(desk / "out.safetensors").find("logits") != nullptr);
   CHECK_FALSE(fs::exists(desk / "out.safetensors.tmp"));
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose shadows need more addresses than that
+TEST_CASE("cli: a limit on addresses (ulimit -v) does not stop what fits into it") {
+  const Desk desk;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_AS, &before) == 0);
+  const rlimit tight{.rlim_cur = rlim_t{1} << 30, .rlim_max = before.rlim_max};
+  REQUIRE(desk.run(desk.audit({"--threads", "1"})).code == 0);
+  const std::string free = desk.read("out.safetensors");
+  REQUIRE(setrlimit(RLIMIT_AS, &tight) == 0);  // the program inherits it
+  const Result r = desk.run(desk.audit({"--threads", "1"}));
+  REQUIRE(setrlimit(RLIMIT_AS, &before) == 0);
+  CHECK(r.err.empty());
+  CHECK(r.code == 0);
+  CHECK(desk.read("out.safetensors") == free);
+}
+#endif
 
 TEST_CASE("cli: words that it does not know") {
   const Desk desk;

@@ -7,9 +7,13 @@
 
 #ifdef KAPPA_WITH_OPENBLAS
 #include <cblas.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <string_view>
+
+#include "engine/core/error.h"
+#include "engine/device/thread_pool.h"
 
 // How OpenBLAS chooses its kernels; not there if it was built for one processor alone.
 extern "C" __attribute__((weak)) void gotoblas_dynamic_init();
@@ -56,10 +60,23 @@ static void choose_kernels() {
 /// Before main, while there is one thread.
 static bool prepared = (choose_kernels(), openblas_set_num_threads(1), true);
 
+/// OpenBLAS maps a buffer for every thread that calls it, and tries for ever where that is refused (ulimit -v). Throws RunError
+/// unless there is room for all of them.
+static bool require_room() {
+  const size_t bytes = size_t(threads()) << 27;
+  void* const room = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED)
+    throw RunError(
+        fmt::format("OpenBLAS needs 128 MiB of addresses a thread, which a limit (ulimit -v) does not leave for {}", threads()));
+  munmap(room, bytes);
+  return true;
+}
+
 template <class W>
 void multiply_tile(const TileProduct<W>& p) {
   const PartScope scope(2 * p.m * p.n * p.k);
   static_cast<void>(prepared);
+  [[maybe_unused]] static const bool room = require_room();
   const auto flag = [](bool transpose) { return transpose ? CblasTrans : CblasNoTrans; };
   const auto call = [&](auto gemm) {
     gemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), blasint(p.m), blasint(p.n), blasint(p.k), p.alpha, p.a,

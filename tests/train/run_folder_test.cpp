@@ -55,7 +55,7 @@ class Desk : public TrainingDesk {
     fs::rename(file, aside);
     {
       const SafetensorsFile before(aside);
-      std::vector<StoredTensor> tensors = before.tensors();
+      std::vector<StoredTensor> tensors(before.tensors().begin(), before.tensors().end());
       std::vector<float> numbers;
       for (StoredTensor& t : tensors) {
         if (t.name != tensor) continue;
