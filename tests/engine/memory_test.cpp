@@ -69,7 +69,7 @@ TEST_CASE("step slab: full names the ops that hold most") {
     held.push_back(slab.allocate((int64_t{mib} << 20) - StepSlab::alignment));
   }
   REQUIRE_THROWS_WITH(slab.allocate(int64_t{30} << 20),
-                      contains("64 MiB there are (large 30 MiB, middle 6 MiB, other 3 MiB); a smaller"));
+                      contains("64 MiB there are (large 30 MiB, middle 6 MiB, other 3 MiB); fewer rows"));
 }
 
 TEST_CASE("step slab: memory of a device is only counted") {
