@@ -36,7 +36,7 @@ class Reader : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& text) override {
     if (level_ == 0) refuse(mark, fmt::format("\"{}\"", printable(text)));
-    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "a tag");
+    check_tag(mark, tag);
     if (list_) {
       list_->items.push_back(text);
     } else if (key_) {
@@ -50,7 +50,8 @@ class Reader : public YAML::EventHandler {
     }
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    check_tag(mark, tag);
     if (!key_ || list_) refuse(mark, "a list");
     list_ = ConfigValue{.kind = ConfigValue::Kind::list};
   }
@@ -60,7 +61,8 @@ class Reader : public YAML::EventHandler {
     finish(std::move(list));
   }
 
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    check_tag(mark, tag);
     if (level_ == 1 && key_ && !list_) {
       section_ = *key_ + ".";
       finish({.kind = ConfigValue::Kind::keys});
@@ -78,6 +80,11 @@ class Reader : public YAML::EventHandler {
   void finish(ConfigValue value) {
     entries.push_back({std::move(*key_), std::move(value), line_});
     key_.reset();
+  }
+
+  /// The parser's own are "?" of what is plain and "!" of what is quoted; others would ask for types that no key has.
+  void check_tag(const YAML::Mark& mark, const std::string& tag) const {
+    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "a tag");
   }
 
   [[noreturn]] void refuse(const YAML::Mark& mark, const std::string& found) const {
