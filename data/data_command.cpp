@@ -1,9 +1,6 @@
 #include "data/data_command.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,16 +9,11 @@
 #include "data/pack.h"
 #include "data/tokenizer_file.h"
 #include "engine/core/error.h"
+#include "engine/core/within.h"
 #include "engine/device/thread_pool.h"
 
 namespace kappa {
 namespace {
-
-/// https://no-color.org
-bool wants_color(const std::string& choice) {
-  const char* const never = std::getenv("NO_COLOR");
-  return choice == "always" || (choice == "auto" && isatty(STDOUT_FILENO) != 0 && (never == nullptr || *never == 0));
-}
 
 void add_reading(CLI::App& command, DocumentOptions& options) {
   command.add_option("--field", options.field, "the Parquet column, the key in JSON Lines")->capture_default_str();
@@ -90,12 +82,16 @@ bool same_name(const std::filesystem::path& a, const std::filesystem::path& b) {
          std::filesystem::weakly_canonical(std::filesystem::absolute(b));
 }
 
-Validation parsed_validation(const std::string& value) {
-  try {
-    return Validation::parse(value);
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("--validation: {}", error.what()));
+/// What is written replaces nothing that is read, nor one file the other.
+void check_outputs(const PackRequest& request, const std::string& tokenizer, const std::string& state) {
+  for (const auto& [option, file] : {std::pair{"--out", request.out}, {"--state", state}}) {
+    require_other_file(option, file, {request.path, request.validation.file, tokenizer});
+    require_other_file(option, file, tokenizer_files(tokenizer));
   }
+  if (state.empty()) return;
+  require_other_file("--state", state, {request.out});
+  for (const auto& [one, other] : {std::pair{state, request.out}, {state + ".tmp", request.out}, {state, request.out + ".tmp"}})
+    require(!same_name(one, other), "--state: expected another file than --out, found {}", state);
 }
 
 void add_pack(CLI::App& data) {
@@ -139,16 +135,10 @@ void add_pack(CLI::App& data) {
     require(request.rank.rank < request.rank.world, "--rank: expected at most {}, one less than --world, found {}",
             request.rank.world - 1, request.rank.rank);
     request.path = o->path;
-    request.validation = parsed_validation(o->validation);
+    request.validation = within("--validation", [&] { return Validation::parse(o->validation); });
     request.split = o->split == "train" ? Split::train : Split::validation;
     if (!o->state.empty()) request.state = o->state;
-    for (const auto& [option, file] : {std::pair{"--out", request.out}, {"--state", o->state}}) {
-      require_other_file(option, file, {request.path, request.validation.file, o->tokenizer});
-      require_other_file(option, file, tokenizer_files(o->tokenizer));
-    }
-    require_other_file("--state", o->state, {request.out});
-    require(o->state.empty() || !same_name(o->state, request.out), "--state: expected another file than --out, found {}",
-            o->state);
+    check_outputs(request, o->tokenizer, o->state);
     require(o->state.empty() || request.rows % request.batch == 0,
             "--rows: expected a multiple of --batch, {}, because --state goes on with the next batch, found {}", request.batch,
             request.rows);

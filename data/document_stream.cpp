@@ -82,7 +82,7 @@ std::function<Slice()> DocumentStream::read_slice(int64_t index) const {
 }
 
 bool DocumentStream::begins_epoch(int64_t index) const {
-  if (index > 0 && !epoch_size_) read_slice(index);
+  if (index > 0 && !epoch_size_) read_slice(index);  // which finds out, should the documents end before it
   return index == 0 || (epoch_size_ && index % ceil_div(*epoch_size_, slice_size) == 0);
 }
 

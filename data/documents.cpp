@@ -133,6 +133,12 @@ class ShareOf : public DocumentReader {
       if (share_.has(all_->number())) return true;
     return false;
   }
+  bool skip() override {
+    while (all_->skip())
+      if (share_.has(all_->number())) return true;
+    return false;
+  }
+  bool continues() const override { return all_->continues(); }
   int64_t number() const override { return all_->number(); }
   ReadCounts counts() const override { return all_->counts(); }
 

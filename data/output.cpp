@@ -1,6 +1,9 @@
 #include "data/output.h"
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 
 #include "engine/core/error.h"
 
@@ -20,7 +23,7 @@ void Output::flush() {
   if (file_)
     file_->write(buffer_);
   else if (std::fwrite(buffer_.data(), 1, buffer_.size(), stdout) != buffer_.size())
-    throw RunError("standard output: cannot write");
+    throw RunError("standard output: cannot be written to");
   buffer_.clear();
 }
 
@@ -29,7 +32,12 @@ void Output::finish() {
   if (file_)
     file_->commit();
   else if (std::fflush(stdout) != 0)
-    throw RunError("standard output: cannot write");
+    throw RunError("standard output: cannot be written to");
+}
+
+bool wants_color(std::string_view choice) {
+  const char* const never = std::getenv("NO_COLOR");
+  return choice == "always" || (choice == "auto" && isatty(STDOUT_FILENO) != 0 && (never == nullptr || *never == 0));
 }
 
 std::string grouped(int64_t number) {

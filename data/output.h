@@ -32,6 +32,10 @@ void line(Output& out, fmt::format_string<Args...> format, Args&&... args) {
   out.write(fmt::format(format, std::forward<Args>(args)...) + "\n");
 }
 
+/// Whether what is shown has colours, as --color was given: "always", "never", or "auto", on a terminal unless NO_COLOR is set
+/// (https://no-color.org).
+bool wants_color(std::string_view choice);
+
 /// 1234567 as 1,234,567.
 std::string grouped(int64_t number);
 

@@ -5,7 +5,6 @@
 // row group comes in slices of 128 documents. Nothing is shuffled. Beyond the footers, no more is in memory than a page.
 
 #include <filesystem>
-#include <optional>
 #include <set>
 
 #include "data/parquet/text_reader.h"

@@ -56,7 +56,6 @@ class PackedLoader {
   int64_t workers_;
   uint64_t fingerprint_;
   Packed packed_;                         // the last that was taken, without its batch
-  ReadCounts counts_before_;              // what packer_.counts() lacks, or has too much because it was restored
   std::unique_ptr<Ahead<Packed>> ahead_;  // last, so that it ends before what it works with
 };
 

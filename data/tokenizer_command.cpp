@@ -206,7 +206,7 @@ void add_inspect(CLI::App& tokenizer) {
   command->add_option("--pieces", o->pieces, "how many are listed with their ids")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->capture_default_str();
-  command->add_option("--color", o->color, "auto: on a terminal")
+  command->add_option("--color", o->color, "auto: on a terminal, unless NO_COLOR is set")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   command->footer("Example: kappa tokenizer inspect --tokenizer kappa32k.tiktoken --text \"The cat's 1234 lives\"");
@@ -214,10 +214,9 @@ void add_inspect(CLI::App& tokenizer) {
     const Tokenizer loaded = load_with_notice(o->tokenizer);
     std::string text = o->text;
     if (!o->file.empty()) open_documents(o->file, o->documents)->next(text);
-    const bool color = o->color == "always" || (o->color == "auto" && isatty(STDOUT_FILENO) != 0);
     Output out("-");
     show_tokenizer(loaded, out);
-    if (!text.empty()) show_split(loaded, text, o->pieces, color, out);
+    if (!text.empty()) show_split(loaded, text, o->pieces, wants_color(o->color), out);
     out.finish();
   });
 }

@@ -8,7 +8,7 @@
 #include <memory>
 #include <optional>
 
-#include "data/tokenizer_file.h"
+#include "data/notices.h"
 #include "engine/core/file.h"
 #include "engine/core/precision.h"
 #include "engine/core/signals.h"
@@ -116,9 +116,7 @@ std::vector<int32_t> stop_ids(const Options& o, const Tokenizer* tokenizer, int6
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path, int64_t vocabulary) {
   if (path.empty()) return nullptr;
-  std::string notice;
-  auto tokenizer = std::make_unique<Tokenizer>(load_tokenizer(path, &notice));
-  if (!notice.empty()) fmt::print(stderr, "{}\n", notice);
+  auto tokenizer = std::make_unique<Tokenizer>(load_with_notice(path));
   require(tokenizer->size() <= vocabulary, "{}: expected at most model.vocab_size {} tokens, found {}", path.string(), vocabulary,
           tokenizer->size());
   return tokenizer;

@@ -1,7 +1,5 @@
 // What the keys of `model` mean, which values they take, and which of them go together.
 
-#include <algorithm>
-
 #include "engine/ops/value_gate/channels.h"
 #include "model/config.h"
 

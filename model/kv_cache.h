@@ -14,8 +14,6 @@ class KvCache {
   /// An empty one for `rows` rows of at most `positions` tokens, for a model that computes in `compute`.
   KvCache(const ModelConfig& config, int64_t rows, int64_t positions, DType compute);
 
-  int64_t rows() const { return rows_; }
-  int64_t positions() const { return positions_; }
   /// Tokens that are there, in each row.
   int64_t length() const { return length_; }
 

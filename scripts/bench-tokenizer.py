@@ -16,6 +16,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 PAIRS = 5
@@ -80,7 +81,8 @@ tokenizer.train([sys.argv[1]], trainers.BpeTrainer(vocab_size=32759, initial_alp
 
 def bench_train(kappa, threads, path):
     size = os.path.getsize(path)
-    out = f"/tmp/kappa-bench-{os.getpid()}"
+    folder = tempfile.TemporaryDirectory()
+    out = f"{folder.name}/trained"
     commands = {"kappa": [kappa, "tokenizer", "train", "--vocab-size", "32768", "--threads", threads, "--out", out, path],
                 "rustbpe": [sys.executable, "-c", RUSTBPE, path, PATTERN], "tokenizers": [sys.executable, "-c", HUGGING_FACE, path, PATTERN]}
     for name, command in commands.items():

@@ -1,4 +1,4 @@
-// What the pages name must be there: files that they link to, keys of configurations, the words of the program.
+// What the pages name must be there: files that they link to, keys of configurations.
 
 #include <algorithm>
 #include <filesystem>

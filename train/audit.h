@@ -15,7 +15,7 @@ struct AuditFiles {
 };
 
 /// Reads weights and batch (`inputs`, `targets` int32 [B, T]), computes in `compute` and writes the file. The names are those of
-/// docs/fidelity.md. Values are float32, or float64 if that is what was computed in. Throws InputError for input that does not
+/// docs/audit.md. Values are float32, or float64 if that is what was computed in. Throws InputError for input that does not
 /// fit.
 void audit(const RunConfig& config, DType compute, const AuditFiles& files);
 

@@ -1,9 +1,6 @@
 #include "train/bench.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
 #include "engine/core/philox.h"
@@ -12,24 +9,10 @@
 #include "train/machine_speed.h"
 #include "train/memory_plan.h"
 #include "train/step.h"
+#include "train/timing.h"
 
 namespace kappa {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-template <class Body>
-double seconds_of(Body body) {
-  const auto start = Clock::now();
-  body();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 /// Rows of random ids, each predicting the next.
 Batch random_batch(const RunConfig& config, int64_t step) {
@@ -44,12 +27,6 @@ Batch random_batch(const RunConfig& config, int64_t step) {
       batch.targets.push_back(id(row * (length + 1) + t + 1));
     }
   return batch;
-}
-
-int64_t resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t(usage.ru_maxrss) * 1024;
 }
 
 /// What the BLAS takes for the shapes of a step by itself; measured after every step, since a machine is not equally fast at all
@@ -125,7 +102,7 @@ BenchReport bench(const RunConfig& config, const BenchOptions& options) {
     forward_backward.push_back(seconds_of([&] { step.accumulate(t, [&] { return random_batch(config, drawn++); }); }));
     whole.push_back(forward_backward.back() + seconds_of([&] { step.update(t); }));
     if (t < options.warmup) continue;
-    if (t == options.warmup) resident = resident_bytes();  // before more is needed than a step does
+    if (t == options.warmup) resident = resident_peak();  // before more is needed than a step does
     library.measure(profile);
   }
 

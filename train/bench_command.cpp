@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "engine/core/precision.h"
@@ -12,6 +13,12 @@
 #include "train/commands.h"
 
 namespace kappa {
+
+/// One of the names that --device takes.
+static Device device_named(std::string_view name) {
+  constexpr auto names = names_of(Device{});
+  return Device(std::ranges::find(names, name) - names.begin());
+}
 
 static void add_bench_moe_command(CLI::App& bench) {
   struct Options {
@@ -53,7 +60,7 @@ static void add_bench_moe_command(CLI::App& bench) {
       unless_given("--steps", b.steps, 2), unless_given("--warmup", b.warmup, 1);
     }
     b.dtype = precision_named(o->dtype);
-    b.device = o->device == "cuda" ? Device::cuda : o->device == "cpu" ? Device::cpu : Device::emulated;
+    b.device = device_named(o->device);
     b.baseline = !o->baseline.empty();
     if (o->tiled) use_tiled_products();
     if (o->memory > 0) limit_gpu_step_slab(o->memory << 20);

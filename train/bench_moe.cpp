@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
@@ -17,6 +16,7 @@
 #include "engine/ops/value_gate/channels.h"
 #include "engine/tensor/dispatch.h"
 #include "model/moe.h"
+#include "train/timing.h"
 
 namespace kappa {
 namespace {
@@ -26,18 +26,9 @@ void wait_for(Device device) {
 }
 
 template <class Body>
-double seconds_of(Device device, Body body) {
+double seconds_on(Device device, Body body) {
   wait_for(device);
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  wait_for(device);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+  return seconds_of([&] { body(), wait_for(device); });
 }
 
 /// Numbers from the normal distribution.
@@ -107,9 +98,9 @@ class Layer {
     Tape tape;
     Moe::Output out;
     Routing routing;
-    const double forward = seconds_of(device_, [&] { out = moe_(x, in.slope_max, Pass{}, {0, 0}, routing); });
+    const double forward = seconds_on(device_, [&] { out = moe_(x, in.slope_max, Pass{}, {0, 0}, routing); });
     seed(out.y, in.dy), seed(out.aux, in.dloss), seed(out.router_z, in.dloss);
-    const double backward = seconds_of(device_, [&] { tape.run(); });
+    const double backward = seconds_on(device_, [&] { tape.run(); });
     return {forward, backward};
   }
 
@@ -134,8 +125,8 @@ MachinePeaks peaks_of(const MoeBenchOptions& o) {
   const int64_t bytes = int64_t{1} << (!large || o.device == Device::emulated ? 20 : o.device == Device::cuda ? 30 : 26);
   MachinePeaks peaks{};
   const auto best = [&](auto body) {
-    double seconds = seconds_of(o.device, body);
-    for (int i = 0; i < 9; ++i) seconds = std::min(seconds, seconds_of(o.device, body));
+    double seconds = seconds_on(o.device, body);
+    for (int i = 0; i < 9; ++i) seconds = std::min(seconds, seconds_on(o.device, body));
     return seconds;
   };
   dispatch("peak", o.dtype, o.device, [&]<class T>(T, auto queue) {

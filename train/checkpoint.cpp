@@ -58,6 +58,14 @@ void check_sums(const Json& state, const fs::path& checkpoint) {
   }
 }
 
+/// A folder that loses its name before its files, so that under the name it is always whole.
+void discard(const fs::path& checkpoint) {
+  const fs::path aside = checkpoint.parent_path() / (checkpoint.filename().string() + ".old.tmp");
+  fs::remove_all(aside);
+  rename_durably(checkpoint, aside);
+  fs::remove_all(aside);
+}
+
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, const Gpt& model, const Optimizer& optimizer) {
@@ -74,7 +82,7 @@ fs::path save_checkpoint(const fs::path& checkpoints, const RunState& state, con
   auto json = to_json(state);
   for (const char* name : {weights_file, optimizer_file}) json["crc32"][name] = checksum(aside / name);
   write_file(state_file(aside), json.dump(1) + "\n");
-  fs::remove_all(path);
+  if (fs::exists(path)) discard(path);
   rename_durably(aside, path);
   return path;
 }
@@ -122,6 +130,15 @@ void check_disk(const fs::path& checkpoints, const CheckpointConfig& config, int
       checkpoints.string(), needed, std::max<int64_t>(std::min(made, kept) - there, 1), bytes_each, space.available);
 }
 
+void remove_unfinished_checkpoints(const fs::path& checkpoints) {
+  std::vector<fs::path> unfinished;
+  if (fs::is_directory(checkpoints))
+    for (const auto& entry : fs::directory_iterator(checkpoints))
+      if (entry.path().filename().string().starts_with("step_") && entry.path().extension() == ".tmp")
+        unfinished.push_back(entry.path());
+  for (const fs::path& path : unfinished) fs::remove_all(path);
+}
+
 void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& config) {
   auto all = list_checkpoints(checkpoints);
   std::optional<int64_t> best;
@@ -134,7 +151,7 @@ void prune_checkpoints(const fs::path& checkpoints, const CheckpointConfig& conf
   const size_t keep = size_t(std::max<int64_t>(config.keep_last, 1));
   for (size_t i = 0; i + keep < all.size(); ++i) {
     const int64_t step = all[i].first;
-    if (step != best && std::ranges::find(config.milestones, step) == config.milestones.end()) fs::remove_all(all[i].second);
+    if (step != best && std::ranges::find(config.milestones, step) == config.milestones.end()) discard(all[i].second);
   }
 }
 

@@ -5,7 +5,7 @@
 //     optimizer-0.safetensors   the optimizer's state, by parameter
 //     state.json                the step, where the loader stands, what the progress line remembers, and the CRC-32 of both files
 //
-// It is written under another name, synced and renamed: a folder of this name is whole.
+// It is written under another name, synced and renamed, and loses its name before it is removed: a folder of this name is whole.
 
 #include <filesystem>
 
@@ -38,6 +38,9 @@ int64_t checkpoint_bytes(const RunConfig& config, const OptimizerSettings& optim
 /// Throws InputError naming the folder, what is needed and what is free, unless the checkpoints that will be there at one time,
 /// of a run of `steps` steps, fit on the disk. Those that are there count.
 void check_disk(const std::filesystem::path& checkpoints, const CheckpointConfig& config, int64_t steps, int64_t bytes_each);
+
+/// Removes what runs that were cut short have left of checkpoints that they were writing or removing.
+void remove_unfinished_checkpoints(const std::filesystem::path& checkpoints);
 
 /// Removes all but the newest keep_last, the milestones, and with keep_best the one with the fewest bits per byte.
 void prune_checkpoints(const std::filesystem::path& checkpoints, const CheckpointConfig& config);

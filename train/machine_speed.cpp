@@ -1,23 +1,16 @@
 #include "train/machine_speed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <limits>
 
 #include "engine/device/gemm.h"
 #include "engine/device/thread_pool.h"
 #include "engine/memory/scratch.h"
+#include "train/timing.h"
 
 namespace kappa {
 namespace {
-
-template <class Body>
-double seconds_of(Body body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// Seconds of the fastest of a few calls of `body`.
 template <class Body>

@@ -1,6 +1,9 @@
 #pragma once
 // How much memory a run needs, and whether there is so much.
 
+#include <string>
+#include <string_view>
+
 #include "train/config.h"
 
 namespace kappa {

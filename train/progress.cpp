@@ -1,11 +1,12 @@
 #include "train/progress.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
+
+#include "engine/memory/host_memory.h"
 
 namespace kappa {
 
@@ -14,13 +15,6 @@ std::string short_time(double seconds) {
   if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
   if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
   return fmt::format("{}s", s);
-}
-
-/// The most memory that the process has had, in bytes.
-static double resident_peak() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return 1024.0 * double(usage.ru_maxrss);
 }
 
 Progress::Progress(int64_t total_steps) : total_(total_steps), terminal_(isatty(STDOUT_FILENO)) {}
@@ -35,7 +29,7 @@ void Progress::update(const Status& s) {
   if (s.bits_per_byte) line += fmt::format("  val {:.4f} bits/byte", *s.bits_per_byte);
   line += fmt::format("  lr {:.2f}×  {:.0f} tokens/s  MFU {}  ETA {}  {:.1f} GiB", s.learning_rate_factor, s.tokens_per_second,
                       s.utilization ? fmt::format("{:.0f}%", 100 * *s.utilization) : "n/a", short_time(s.seconds_left),
-                      resident_peak() / double(1 << 30));
+                      double(resident_peak()) / double(1 << 30));
   if (terminal_) {
     std::printf("\r%-*s", int(shown_), line.c_str());
     shown_ = line.size();

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/core/signals.h"
+#include "engine/core/text.h"
 #include "engine/core/within.h"
 #include "engine/device/gemm_plans.h"
 #include "engine/memory/host_memory.h"
@@ -78,6 +79,7 @@ class Trainer {
     else
       model_.initialize(uint64_t(config_.train.seed), config_.train.router_init == RouterInit::zeros);
     folder_.make(config_);
+    remove_unfinished_checkpoints(folder_.checkpoints());
     text_.keep_tokenizer(folder_);
     folder_.cut_metrics(state_.step);
     if (!keep_gemm_plans(config_.device, folder_.gemm_plans()))
@@ -99,6 +101,7 @@ class Trainer {
 
   void resume(const std::filesystem::path& checkpoint) {
     state_ = load_checkpoint(checkpoint, model_, optimizer_);
+    saved_step_ = state_.step;
     require(state_.step <= sizes_.batches.steps, "{}: expected a step up to {}, the end of the run, found {}",
             checkpoint.string(), sizes_.batches.steps, state_.step);
     within((checkpoint / "state.json").string(), [&] { loader_.restore(state_.loader); });
@@ -180,13 +183,17 @@ class Trainer {
 
   void validate() {
     const HeldOutLoss held_out = held_out_loss(model_, text_.validation_batches(config_), text_.token_bytes);
+    if (!std::isfinite(held_out.token_loss))
+      throw RunError(fmt::format("after step {}: val/loss is {}", state_.step, printable(held_out.token_loss)));
     state_.bits_per_byte = held_out.bits_per_byte;
     folder_.log({{"step", state_.step}, {"val/bpb", held_out.bits_per_byte}, {"val/loss", held_out.token_loss}});
   }
 
   void save() {
+    if (saved_step_ == state_.step) return;  // a signal can come in a step that was saved anyway
     state_.loader = loader_.state();
     save_checkpoint(folder_.checkpoints(), state_, model_, optimizer_);
+    saved_step_ = state_.step;
     prune_checkpoints(folder_.checkpoints(), config_.checkpoint);
   }
 
@@ -229,7 +236,7 @@ class Trainer {
   Optimizer optimizer_;
   TrainingStep step_;
   RunState state_;
-  int64_t first_step_ = 0;
+  int64_t first_step_ = 0, saved_step_ = -1;
   double run_seconds_ = 0;
   MetricsClock interval_{};
   bool warned_ = false;

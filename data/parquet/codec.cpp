@@ -10,8 +10,6 @@
 #include <brotli/decode.h>
 #endif
 
-#include <algorithm>
-
 #include "engine/core/error.h"
 
 namespace kappa::parquet {

@@ -117,9 +117,6 @@ RowGroup read_row_group(ThriftReader& thrift, Field field, int32_t leaf) {
             thrift.skip(column);
         });
         break;
-      case 2:
-        row_group.bytes = thrift.integer(f);
-        break;
       case 3:
         row_group.rows = thrift.integer(f);
         break;

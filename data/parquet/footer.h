@@ -31,7 +31,7 @@ struct ColumnChunk {
 };
 
 struct RowGroup {
-  int64_t rows = 0, bytes = 0;  // of all columns, without compression
+  int64_t rows = 0;
   ColumnChunk column = {};
 };
 

@@ -91,7 +91,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(fs::path(path_) += ".tmp"), unfinished_(aside_) {
+static fs::path written_aside(fs::path path) { return path += ".tmp"; }
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(written_aside(path_)), unfinished_(aside_) {
   require(!path_.empty(), "expected a name for a file, found none");
   std::error_code ignored;
   const fs::file_status status = fs::status(path_, ignored);
@@ -102,14 +104,13 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), aside_(fs::path(
 }
 
 AtomicFile::~AtomicFile() {
-  if (file_ < 0) return;
-  close(file_);
-  unlink(aside_.c_str());
+  if (file_ >= 0) close(file_);
+  if (!aside_.empty()) unlink(aside_.c_str());
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
-      aside_(std::move(other.aside_)),
+      aside_(std::exchange(other.aside_, {})),
       unfinished_(std::move(other.unfinished_)),
       file_(std::exchange(other.file_, -1)),
       end_(other.end_) {}
@@ -132,6 +133,7 @@ void AtomicFile::commit() {
   run_require(retried([&] { return fsync(file_); }) == 0, aside_, "sync");
   run_require(close(std::exchange(file_, -1)) == 0, aside_, "close");
   rename_durably(aside_, path_);
+  aside_.clear();
 }
 
 void write_file(const fs::path& path, std::string_view text) {
@@ -143,12 +145,15 @@ void write_file(const fs::path& path, std::string_view text) {
 void require_other_file(std::string_view option, const fs::path& out, const std::vector<fs::path>& inputs) {
   if (out == "-") return;
   std::error_code missing;  // of what is not there nothing is lost
-  for (const fs::path& input : inputs) {
-    const bool within = fs::is_directory(input, missing) && fs::exists(out, missing) &&
-                        fs::equivalent(out.has_parent_path() ? out.parent_path() : ".", input, missing);
-    require(!within && !fs::equivalent(out, input, missing), "{} {}: expected another file than those that are read, found {}",
-            option, out.string(), within ? "one of " + input.string() : "one of them");
-  }
+  for (const fs::path& written : {out, written_aside(out)})
+    for (const fs::path& input : inputs) {
+      const bool within = fs::is_directory(input, missing) && fs::exists(written, missing) &&
+                          fs::equivalent(written.has_parent_path() ? written.parent_path() : ".", input, missing);
+      require(!within && !fs::equivalent(written, input, missing),
+              "{} {}: expected another file than those that are read, found {}{}", option, out.string(),
+              within ? "one of " + input.string() : "one of them",
+              written == out ? "" : ", " + written.string() + ", which it is written to first");
+    }
 }
 
 void rename_durably(const fs::path& from, const fs::path& to) {

@@ -52,7 +52,7 @@ class AtomicFile {
   void commit();
 
  private:
-  std::filesystem::path path_, aside_;
+  std::filesystem::path path_, aside_;  // aside_: nothing once it has become path_
   UnfinishedFile unfinished_;
   int file_ = -1;
   int64_t end_ = 0;
@@ -61,8 +61,8 @@ class AtomicFile {
 /// Writes all of a file, aside first.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
-/// Throws InputError naming `option`, which has asked for the file `out`, if that is one of `inputs`, by whatever name, or is
-/// there already in one of them that is a folder. "-" is nobody's name.
+/// Throws InputError naming `option`, which has asked for the file `out`, if that or the name it is written under first is one
+/// of `inputs`, by whatever name, or is there already in one of them that is a folder. "-" is nobody's name.
 void require_other_file(std::string_view option, const std::filesystem::path& out,
                         const std::vector<std::filesystem::path>& inputs);
 

@@ -1,6 +1,7 @@
 #include "engine/core/signals.h"
 
 #include <array>
+#include <csignal>
 
 namespace kappa {
 
@@ -16,7 +17,10 @@ static void note(int signal) {
 
 Signals::Signals() {
   noted = 0;
-  for (size_t i = 0; i < handled.size(); ++i) before[i] = std::signal(handled[i], note);
+  for (size_t i = 0; i < handled.size(); ++i) {
+    before[i] = std::signal(handled[i], note);
+    if (before[i] == SIG_IGN) std::signal(handled[i], SIG_IGN);
+  }
 }
 Signals::~Signals() {
   for (size_t i = 0; i < handled.size(); ++i) std::signal(handled[i], before[i]);

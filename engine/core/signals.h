@@ -1,10 +1,9 @@
 #pragma once
 
-#include <csignal>
-
 namespace kappa {
 
-/// While one lives, SIGINT, SIGTERM, SIGHUP and SIGUSR1 are noted instead of ending the program; a second SIGINT ends it.
+/// While one lives, SIGINT, SIGTERM, SIGHUP and SIGUSR1 are noted instead of ending the program; a second SIGINT ends it. Those
+/// that the caller has had ignored (nohup) stay ignored.
 class Signals {
  public:
   Signals();

@@ -3,7 +3,8 @@
 //
 // A product is cut into tiles of C that depend on its shape alone; every tile is one single-threaded BLAS call over the whole of
 // k. So the bits do not depend on the number of threads (a threaded BLAS gives other bits for other counts), and small products
-// lose nothing to synchronisation inside the library. A few rows go their own way (few_rows.h), and so do not the bits of others.
+// lose nothing to synchronisation inside the library. Products of at most four rows go another way (few_rows.h): a row has other
+// bits in one of them than in a larger product.
 
 #include "engine/core/grad_out.h"
 #include "engine/core/queue.h"

@@ -1,5 +1,7 @@
 #include "engine/memory/host_memory.h"
 
+#include <sys/resource.h>
+
 #include <cstdlib>
 #include <sstream>
 
@@ -20,6 +22,12 @@ HostMemory host_memory() {
     memory.available = tighter(memory.available, std::max<int64_t>(most - used, 1));
   }
   return memory;
+}
+
+int64_t resident_peak() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t(usage.ru_maxrss) * 1024;
 }
 
 int64_t parse_meminfo(std::string_view text, std::string_view name) {

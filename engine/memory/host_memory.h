@@ -12,6 +12,8 @@ struct HostMemory {
   int64_t available = 0;  // to whoever asks now, without that others are moved to the disk
 };
 HostMemory host_memory();
+/// The most bytes that this process has had in memory.
+int64_t resident_peak();
 
 // What the above is read from, for the tests.
 

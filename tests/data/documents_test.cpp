@@ -104,6 +104,11 @@ TEST_CASE("documents: a share holds out every n-th document, a file all of its o
   CHECK(split("1e-300", Split::train).size() == 10);
   CHECK(split(held_out.string(), Split::validation) == Texts{"held out"});
   CHECK(split(held_out.string(), Split::train).size() == 10);
+  const auto training = open_split(path, Validation::parse("0.25"), Split::train);
+  for (int i = 0; i < 4; ++i) REQUIRE(training->skip());
+  std::string text;
+  CHECK((training->next(text) && text == "6"));
+  CHECK(training->number() == 6);
   for (const Split which : {Split::train, Split::validation})
     CHECK(contains(complaint([&] { split("", which); }),
                    "a.jsonl: expected shards, of which the last is for validation, found one file"));

@@ -89,6 +89,27 @@ TEST_CASE("file: a full disk is a failed run, and nothing is left") {
   REQUIRE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("file: what cannot take its name in the end is removed") {
+  const TempFolder folder;
+  {
+    AtomicFile file(folder / "a");
+    file.write("text");
+    std::filesystem::create_directory(folder / "a");
+    REQUIRE_THROWS_AS(file.commit(), RunError);
+  }
+  REQUIRE_FALSE(std::filesystem::exists(folder / "a.tmp"));
+}
+
+TEST_CASE("file: no output takes the place of an input, not even while it is written") {
+  const TempFolder folder;
+  write_file(folder / "a.tmp", "text");
+  write_file(folder / "b", "text");
+  const auto check = [&](const char* out) { require_other_file("--out", folder / out, {folder / "a.tmp", folder / "b"}); };
+  REQUIRE_THROWS_WITH(check("b"), contains("expected another file than those that are read, found one of them"));
+  REQUIRE_THROWS_WITH(check("a"), contains((folder / "a.tmp").string() + ", which it is written to first"));
+  REQUIRE_NOTHROW(check("c"));
+}
+
 TEST_CASE("file: reading stops at the limit") {
   const TempFolder folder;
   write_file(folder / "a", "12345");

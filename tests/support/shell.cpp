@@ -27,9 +27,16 @@ int Shell::start(Words words, std::string_view input) const {
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, in.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawnattr_t attributes;  // under nohup, too, the signals of the tests arrive
+  posix_spawnattr_init(&attributes);
+  sigset_t all;
+  sigfillset(&all);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  REQUIRE(posix_spawn(&child, kappa_binary().c_str(), &actions, nullptr, arguments.data(), environ) == 0);
+  REQUIRE(posix_spawn(&child, kappa_binary().c_str(), &actions, &attributes, arguments.data(), environ) == 0);
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   return child;
 }
 

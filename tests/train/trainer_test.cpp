@@ -274,6 +274,20 @@ TEST_CASE("train: checkpoints are made at milestones and kept") {
   CHECK(names == std::set<std::string>{"step_000001", "step_000004", "step_000006"});
 }
 
+TEST_CASE("train: what a run that was killed has left of checkpoints is removed") {
+  const Workshop shop;
+  shop.run("run");
+  const fs::path checkpoints = shop / "run/checkpoints";
+  for (const char* name : {"step_000004.tmp", "step_000001.old.tmp"}) {
+    fs::create_directory(checkpoints / name);
+    write_file(checkpoints / name / "model.safetensors", "half of it");
+  }
+  shop.run("run");
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(checkpoints)) names.insert(entry.path().filename().string());
+  CHECK(names == std::set<std::string>{"step_000003", "step_000006"});
+}
+
 TEST_CASE("train: a disk that is too small is seen before anything is done") {
   const Workshop shop;
   const std::vector<std::string> many{"checkpoint.every=1", "checkpoint.keep_last=900000000", "train.num_iterations=900000000"};

@@ -25,9 +25,10 @@ void advise_on_gpus(const Machine& m, const Build& build, std::vector<Advice>& a
                       "install), then restart the machine"});
   if (m.cuda.gpus.empty() || !build.cuda.empty()) return;
   if (m.cuda.toolkit.empty())
-    advice.push_back({"a GPU, but no CUDA toolkit",
-                      "install CUDA 12 or later (NVIDIA's package cuda-toolkit; Debian and Ubuntu: nvidia-cuda-toolkit), then "
-                      "build again: cmake --preset cuda && cmake --build --preset cuda"});
+    advice.push_back(
+        {"a GPU, but no CUDA toolkit",
+         "install CUDA 12 or later (NVIDIA's package cuda-toolkit; Debian 12's nvidia-cuda-toolkit is too old), then "
+         "build again: cmake --preset cuda && cmake --build --preset cuda"});
   else
     advice.push_back({"a GPU and a CUDA toolkit, but a program without CUDA",
                       "build again: cmake --preset cuda && cmake --build --preset cuda"});

@@ -28,8 +28,6 @@ class Optimizer {
   /// parameters are then lost.
   void step(const StepSettings& step);
 
-  const OptimizerSettings& settings() const { return settings_; }
-
   /// In a fixed order; writing into the values restores a state.
   const std::vector<StateTensor>& state() const { return state_; }
   int64_t state_bytes() const { return slab_.size(); }

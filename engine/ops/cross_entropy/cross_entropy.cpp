@@ -17,8 +17,12 @@ static void check(const CrossEntropyInputs& in) {
   expect(op, "weight", in.weight, {in.weight.dim(0), h.dim(1)}, h.dtype(), h.device());
   expect(op, "targets", in.targets, {h.dim(0)}, DType::i32, h.device());
   require(in.chunk_tokens > 0, "{}: chunk_tokens must be positive, found {}", op, in.chunk_tokens);
+}
+
+/// Of targets that are in the host's memory.
+static void check_values(const CrossEntropyInputs& in) {
   const int32_t* targets = in.targets.data<int32_t>();
-  for (int64_t i = 0; i < h.dim(0); ++i)
+  for (int64_t i = 0; i < in.targets.size(); ++i)
     require(targets[i] >= -1 && targets[i] < in.vocabulary, "{}: target {} of token {} is not in -1 … {}", op, targets[i], i,
             in.vocabulary - 1);
 }
@@ -72,6 +76,7 @@ Tensor softcapped_cross_entropy(const CrossEntropyInputs& in) {
 
   dispatch(op, dtype, device, [&]<class T>(T, CpuQueue queue) {
     using W = Wide<T>;
+    check_values(in);
     for (int64_t i = 0; i < logits.chunks(); ++i) {
       const Chunk chunk = logits.chunk(i);
       W* const y = logits.of<W>(chunk);

@@ -15,7 +15,7 @@ RotaryTables rotary_tables(int64_t positions, int64_t head_size, DType compute, 
   require(head_size >= 2 && head_size % 2 == 0, "rotary_tables: the head size must be even, found {}", head_size);
   const int64_t half = head_size / 2, n = positions * half;
   const DType dtype = wide(compute);
-  PersistentSlab slab(2 * PersistentSlab::footprint(n * size_of(dtype)));
+  PersistentSlab slab(2 * PersistentSlab::footprint(n * size_of(dtype)), device);
   const auto table = [&] { return Tensor::over(slab.take(n * size_of(dtype)), {positions, half}, dtype, device); };
   RotaryTables tables{.cos = table(), .sin = table()};
   dispatch("rotary_tables", dtype, device, [&]<class W>(W, CpuQueue) {

@@ -1,8 +1,6 @@
 #pragma once
 // What the kernels of all devices share: their arguments and the arithmetic of one token. No tensors, no tape.
 
-#include <cmath>
-
 #include "engine/core/grad_out.h"
 #include "engine/core/queue.h"
 #include "engine/core/vector_math.h"
