@@ -151,8 +151,8 @@ Segment ShardStream::segment(int64_t number) const {
   require(number >= 0, "training data: there is no segment {}", number);
   const int64_t row = number % rows_;
   const Block& block = *std::prev(std::ranges::upper_bound(blocks_, row, {}, &Block::first_row));
-  open(block,
-       false);  // of a row group that is left out, what is in front of the damage may have been read by who did not leave it out
+  // Of a row group that is left out, what is in front of the damage may have been read by who did not leave it out.
+  open(block, false);
   TextSlice slice = texts(block, row - block.first_row, 1, number);
   require(!slice.documents.empty(), "training data: there is no segment {}: that row is null or not of this split", number);
   return std::move(to_be_tokenized(tokenizer_, std::move(slice))().segments.front());

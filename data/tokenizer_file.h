@@ -12,9 +12,8 @@
 namespace kappa {
 
 /// Reads, by what `path` is:
-///   - T or T.tiktoken, and T.json where it exists; without it the pattern and the special tokens are the paper's, which
-///   `notice`,
-///     if given, is told in one line. Ids may have gaps.
+///   - T or T.tiktoken, and T.json where it exists. Without it the pattern and the special tokens are the paper's; `notice`, if
+///     given, is told so in one line. Ids may have gaps.
 ///   - a tokenizer.json of Hugging Face, byte-level BPE; any name that ends with .json.
 ///   - a tiktoken Encoding pickled by Python, such as the paper's tokenizer.pkl; a name that ends with .pkl. Nothing is executed.
 /// Throws InputError naming file and line, key or byte. No file may be larger than 64 MiB.

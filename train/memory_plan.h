@@ -21,9 +21,8 @@ inline MemoryPlan plan_memory(const RunConfig& config) { return plan_memory(conf
 MemoryPlan plan_audit_memory(const RunConfig& config, DType compute, int64_t tokens);
 
 constexpr std::string_view smaller_training =
-    "a smaller train.device_batch_size, model.sequence_len, model.train_capacity, model.min_capacity or model.total_ut_steps, "
-    "and "
-    "model.activation_checkpointing";
+    "a smaller train.device_batch_size, model.sequence_len, model.train_capacity, model.min_capacity or model.total_ut_steps "
+    "and model.activation_checkpointing";
 constexpr std::string_view smaller_audit =
     "a smaller batch, model.total_ut_steps, model.train_capacity or model.min_capacity, and model.activation_checkpointing";
 

@@ -34,8 +34,8 @@ class TrainingStep {
   BatchPlan batches_;
   Gpt& model_;
   Optimizer& optimizer_;
-  std::vector<std::vector<int32_t>>
-      choices_;  // [L][E] how often each expert was chosen in this step; only with aux-free balancing
+  // [L][E] how often each expert was chosen in this step; only with aux-free balancing.
+  std::vector<std::vector<int32_t>> choices_;
 };
 
 }  // namespace kappa

@@ -12,12 +12,11 @@
 namespace kappa {
 
 struct KappaSwigluInputs {
-  Tensor gate;       // [E, S, F] g: what the gate projection gives for the S slots of each expert (a dense layer is one expert)
-  Tensor up;         // [E, S, F] u: what the up projection gives
-  Tensor bias;       // [E, F]    wide
-  Tensor slope_max;  // [1]       U ≥ 1, wide; on the device, so that a captured step sees it warm up
-  Tensor
-      confidence;  // [E, S]    c, wide: how sure the router was of this pair; 0 in an empty slot. May be left out, with `scale`
+  Tensor gate;        // [E, S, F] g: what the gate projection gives for the S slots of each expert (a dense layer is one expert)
+  Tensor up;          // [E, S, F] u: what the up projection gives
+  Tensor bias;        // [E, F]    wide
+  Tensor slope_max;   // [1]       U ≥ 1, wide; on the device, so that a captured step sees it warm up
+  Tensor confidence;  // [E, S]    c, wide: the router's confidence; 0 in an empty slot. May be left out, with `scale`
   Tensor scale = {};  // [E, F]    wide
 };
 
