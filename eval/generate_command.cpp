@@ -71,7 +71,8 @@ int32_t checked_id(const char* flag, const std::string& word, int64_t vocabulary
 std::string prompt_text(const Options& o) {
   if (o.prompt) return *o.prompt;
   if (!o.prompt_file && isatty(STDIN_FILENO)) std::fputs("The prompt, then Ctrl-D:\n", stderr);
-  std::string text = read_file(o.prompt_file.value_or("/dev/stdin"));
+  constexpr int64_t longest_prompt = int64_t{16} << 20;  // bytes; far more than fit into a model's row
+  std::string text = read_file(o.prompt_file.value_or("/dev/stdin"), longest_prompt);
   if (text.ends_with('\n')) text.pop_back();
   return text;
 }

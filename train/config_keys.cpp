@@ -48,7 +48,7 @@ void describe(Schema::Section s, TrainConfig& c) {
   s.key("muon_match_rms_adamw", c.muon_match_rms_adamw,
         "scale a matrix's step by its longer side, up to 1; false: by its aspect");
   s.key("adam_beta1", c.adam_beta1, "decay of AdamW's mean (x0_lambdas: 0.96)", half_open(0, 1));
-  s.key("adam_beta2", c.adam_beta2, "decay of AdamW's mean square", half_open(0, 1));
+  s.key("adam_beta2", c.adam_beta2, "decay of AdamW's mean square (x0_lambdas: 0.95)", half_open(0, 1));
   s.key("optimizer_rounding", c.optimizer_rounding, "of bfloat16 parameters: after an update, or inside it too");
   s.key("lambda_start_step", c.lambda_start_step, "the lambdas keep still before; 1: not moved by the first step's noise",
         at_least(0));

@@ -1,5 +1,7 @@
 #include "train/run_folder.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "engine/core/file.h"
@@ -94,7 +96,8 @@ void RunFolder::make(const RunConfig& config) {
 void RunFolder::log(const nlohmann::ordered_json& metrics) const {
   std::ofstream file(path_ / "metrics.jsonl", std::ios::app);
   file << metrics.dump() << '\n';
-  if (!file.flush()) throw RunError(fmt::format("{}: cannot be written to", (path_ / "metrics.jsonl").string()));
+  if (!file.flush())
+    throw RunError(fmt::format("{}: cannot be written to: {}", (path_ / "metrics.jsonl").string(), std::strerror(errno)));
 }
 
 void RunFolder::cut_metrics(int64_t step) const {

@@ -137,13 +137,14 @@ class Oracle {
     std::map<Role, double> rate{{Role::lm_head, 0.03 * dim},        {Role::embedding, 0.2 * dim},
                                 {Role::value_embedding, 0.2 * dim}, {Role::kappa, 0.2 * dim * step.kappa_lr_scale},
                                 {Role::resid_lambdas, 0.9 * 0.01},  {Role::x0_lambdas, 0.9}};
-    const double lr = rate.at(s.spec->role) * eta * step.lr_multiplier, beta1 = s.spec->role == Role::x0_lambdas ? 0.96 : 0.7;
+    const double lr = rate.at(s.spec->role) * eta * step.lr_multiplier;
+    const auto [beta1, beta2] = s.spec->role == Role::x0_lambdas ? std::pair(0.96, 0.95) : std::pair(0.7, 0.9);
     s.m.resize(s.p.size()), s.v.resize(s.p.size());
     ++s.count;
     for (size_t i = 0; i < s.p.size(); ++i) {
       s.m[i] = beta1 * s.m[i] + (1 - beta1) * g[i];
-      s.v[i] = 0.9 * s.v[i] + 0.1 * g[i] * g[i];
-      s.p[i] -= lr * s.m[i] / (1 - std::pow(beta1, s.count)) / (std::sqrt(s.v[i] / (1 - std::pow(0.9, s.count))) + 1e-10);
+      s.v[i] = beta2 * s.v[i] + (1 - beta2) * g[i] * g[i];
+      s.p[i] -= lr * s.m[i] / (1 - std::pow(beta1, s.count)) / (std::sqrt(s.v[i] / (1 - std::pow(beta2, s.count))) + 1e-10);
     }
   }
 

@@ -4,7 +4,7 @@ namespace kappa {
 namespace {
 
 constexpr double adamw_eps = 1e-10;
-constexpr double x0_lambdas_beta1 = 0.96;  // whatever the settings say
+constexpr double x0_lambdas_beta1 = 0.96, x0_lambdas_beta2 = 0.95;  // whatever the settings say (spec: training §6)
 
 struct StatePart {
   std::string_view what;
@@ -74,9 +74,10 @@ void Optimizer::step(const StepSettings& step) {
   for (const Group& group : groups_) {
     if (group.role == Role::kappa && !step.update_kappa) continue;
     if ((group.role == Role::resid_lambdas || group.role == Role::x0_lambdas) && !step.update_lambdas) continue;
+    const bool x0 = group.role == Role::x0_lambdas;
     const AdamWRates adamw_rates{.lr = rates.lr.of(group.role),
-                                 .beta1 = group.role == Role::x0_lambdas ? x0_lambdas_beta1 : settings_.adam_beta1,
-                                 .beta2 = settings_.adam_beta2,
+                                 .beta1 = x0 ? x0_lambdas_beta1 : settings_.adam_beta1,
+                                 .beta2 = x0 ? x0_lambdas_beta2 : settings_.adam_beta2,
                                  .eps = adamw_eps};
     for (const AdamWTensors& tensors : group.adamw) adamw_step(tensors, adamw_rates, settings_.rounding);
     if (group.matrices.empty()) continue;
