@@ -17,9 +17,9 @@ if command -v clang-format >/dev/null && [ "$(clang-format --version | grep -oE 
 fi
 
 for preset in release asan; do
-  cmake --preset "$preset"
+  cmake --preset "$preset" -DKAPPA_TESTS=ON  # the quick start builds without
   cmake --build --preset "$preset" -j "$jobs"
 done
-ctest --preset asan -j "$jobs"
+ctest --preset asan -j "$jobs" --no-tests=error
 scripts/kernel-coverage.sh build/asan
-ctest --preset release -j "$jobs"
+ctest --preset release -j "$jobs" --no-tests=error
