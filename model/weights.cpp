@@ -52,8 +52,7 @@ void check_weights(const ParameterStore& store, const SafetensorsFile& file) {
             file.path(), printable(entry.name));
 }
 
-void load_weights(ParameterStore& store, const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
+void load_weights(ParameterStore& store, const SafetensorsFile& file) {
   check_weights(store, file);
   for (const Parameter& p : store.parameters()) read_values(file, file.at(p.spec.name), p.master);
   for (const Buffer& b : store.buffers()) {

@@ -15,7 +15,8 @@ void check_weights(const ParameterStore& store, const SafetensorsFile& file);
 
 /// Checks the file, reads every parameter, and those buffers that it has; then refreshes the compute copies. Throws InputError,
 /// also for another type and for a value that is not finite.
-void load_weights(ParameterStore& store, const std::filesystem::path& path);
+void load_weights(ParameterStore& store, const SafetensorsFile& file);
+inline void load_weights(ParameterStore& store, const std::filesystem::path& path) { load_weights(store, SafetensorsFile(path)); }
 
 /// Reads an entry of so many elements into a tensor. Throws InputError naming file, tensor and place of a value that is not
 /// finite.

@@ -83,10 +83,11 @@ LossWeights weights_of(const TrainConfig& train) {
 void audit(const RunConfig& config, DType compute, const AuditFiles& files) {
   const GivenTokens batch = read_tokens(files.batch, 2, config.model.vocab_size);
   check_length(batch, config, files.batch);
-  check_weights(Gpt(config.model).store(), SafetensorsFile(files.weights));
+  const SafetensorsFile weight_file(files.weights);
+  check_weights(Gpt(config.model).store(), weight_file);
   check_memory(plan_audit_memory(config, compute, batch.inputs.size()), host_memory().available, smaller_audit);
   Gpt model(config.model, compute);
-  load_weights(model.store(), files.weights);
+  load_weights(model.store(), weight_file);
 
   AuditOutput out;
   std::vector<Tensor> counts;

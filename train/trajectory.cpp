@@ -56,10 +56,11 @@ void add_parameters(AuditOutput& out, const Gpt& model, const std::string& prefi
 void audit_trajectory(const RunConfig& config, DType compute, const TrajectoryFiles& files) {
   const BatchPlan batches = plan_batches(config);
   const GivenTokens given = read_batches(config, batches, files.batches);
-  check_weights(Gpt(config.model).store(), SafetensorsFile(files.weights));
+  const SafetensorsFile weight_file(files.weights);
+  check_weights(Gpt(config.model).store(), weight_file);
   check_memory(plan_memory(config, {compute, Narrow::none}), host_memory().available, smaller_training);
   Gpt model(config.model, compute);
-  load_weights(model.store(), files.weights);
+  load_weights(model.store(), weight_file);
   const OptimizerSettings settings = optimizer_settings(config, batches);
   Optimizer optimizer(model.store(), settings);
   TrainingStep step(config, batches, model, optimizer);
