@@ -17,7 +17,8 @@ struct MemoryPlan {
 /// Of a training.
 MemoryPlan plan_memory(const RunConfig& config, const Storage& storage);
 inline MemoryPlan plan_memory(const RunConfig& config) { return plan_memory(config, storage_of(config.train.precision)); }
-/// Of an audit's one pass over so many tokens, with what is kept of it for the file.
+/// Of an audit's one pass over so many tokens, with what is kept of it for the file. Of the quick start's model with 512 to 8192
+/// tokens it has been 2 to 19 % below what was then used, in evaluation 35 to 55 % (2026-11-27, on the CPU).
 MemoryPlan plan_audit_memory(const RunConfig& config, DType compute, int64_t tokens);
 
 constexpr std::string_view smaller_training =
